@@ -1,0 +1,68 @@
+from odoo.tools import SQL
+
+from .models.crm_archive_policy import LIFECYCLE_MODELS
+
+#: Columns with a constant default. PostgreSQL adds them without touching a row;
+#: the ORM would rewrite every contact and every lead.
+CONSTANT_COLUMNS = {
+    "archive_state": ("varchar", "live"),
+    "archive_restricted": ("bool", False),
+    "archive_exempt": ("bool", False),
+    "archive_on_hold": ("bool", False),
+}
+
+
+def pre_init_hook(env):
+    """Add the columns that have a constant default, in no time on any volume."""
+    for model_name in LIFECYCLE_MODELS:
+        table = SQL.identifier(env[model_name]._table)
+        for name, (column_type, default) in CONSTANT_COLUMNS.items():
+            env.cr.execute(
+                SQL(
+                    "ALTER TABLE %s ADD COLUMN IF NOT EXISTS %s %s DEFAULT %s",
+                    table,
+                    SQL.identifier(name),
+                    SQL(column_type),  # pylint: disable=sql-injection - constant
+                    default,
+                )
+            )
+            # The ORM gives every new row a value; only old rows need the default.
+            env.cr.execute(
+                SQL(
+                    "ALTER TABLE %s ALTER COLUMN %s DROP DEFAULT",
+                    table,
+                    SQL.identifier(name),
+                )
+            )
+
+
+def uninstall_hook(env):
+    """Let go of contacts and leads, so that no reference blocks the uninstall.
+
+    What is archived stays archived (inactive) in Odoo's own sense; nothing is
+    deleted but this add-on's own tables.
+    """
+    for model_name in LIFECYCLE_MODELS:
+        env.cr.execute(
+            SQL(
+                """
+                UPDATE %s SET archive_policy_id = NULL, archive_reason_id = NULL,
+                              archive_category_id = NULL
+                 WHERE archive_policy_id IS NOT NULL
+                    OR archive_reason_id IS NOT NULL
+                    OR archive_category_id IS NOT NULL
+                """,
+                SQL.identifier(env[model_name]._table),
+            )
+        )
+    env.cr.execute(
+        """
+        ALTER TABLE crm_archive_log
+            DROP CONSTRAINT IF EXISTS crm_archive_log_policy_id_fkey,
+            DROP CONSTRAINT IF EXISTS crm_archive_log_run_id_fkey,
+            DROP CONSTRAINT IF EXISTS crm_archive_log_reason_id_fkey;
+        DELETE FROM crm_archive_candidate;
+        DELETE FROM crm_archive_run;
+        """
+    )
+    env.invalidate_all()

@@ -1,0 +1,412 @@
+from ast import literal_eval
+from datetime import datetime, time
+
+from dateutil.relativedelta import relativedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from .crm_archive_category import PERIOD_UNITS
+from .query_tools import as_domain
+
+#: Models whose records have a lifecycle; other modules extend the list.
+LIFECYCLE_MODELS = ("res.partner", "crm.lead")
+
+#: A domain longer than this is a mistake or an attack, and slow either way.
+DOMAIN_MAX_TERMS = 500
+
+
+class CrmArchivePolicy(models.Model):
+    """The written rule: what is archived, when, how, and for how long."""
+
+    _name = "crm.archive.policy"
+    _description = "Archive Policy"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "sequence, id"
+    _check_company_auto = True
+
+    name = fields.Char(required=True, translate=True, tracking=True)
+    sequence = fields.Integer(default=10)
+    active = fields.Boolean(default=True, tracking=True)
+    company_id = fields.Many2one(
+        "res.company",
+        tracking=True,
+        help="Only records of this company; empty: records of every company and "
+        "those shared between companies.",
+    )
+    user_id = fields.Many2one(
+        "res.users",
+        "Responsible",
+        required=True,
+        default=lambda self: self.env.user,
+        domain="[('share', '=', False)]",
+        tracking=True,
+        help="The policy finds what this person may see, and reports to them.",
+    )
+    # scope
+    model_id = fields.Many2one(
+        "ir.model",
+        "Applies to",
+        required=True,
+        ondelete="cascade",
+        domain=lambda self: [("model", "in", self._get_lifecycle_models())],
+        tracking=True,
+    )
+    model_name = fields.Char(related="model_id.model", store=True)
+    domain = fields.Char(
+        "Records", default="[]", tracking=True, help="Which records it is about."
+    )
+    # trigger
+    idle_number = fields.Integer(
+        "Silent for",
+        default=1,
+        tracking=True,
+        help="How long there has been no sign of life. 0: the domain alone decides.",
+    )
+    idle_unit = fields.Selection(
+        PERIOD_UNITS, default="years", required=True, tracking=True
+    )
+    # timetable
+    mode = fields.Selection(
+        [("review", "Ask before archiving"), ("automatic", "Archive by itself")],
+        default="review",
+        required=True,
+        tracking=True,
+    )
+    grace_days = fields.Integer(
+        "Grace Period",
+        tracking=True,
+        help="Days between being named and being archived, in which anybody can "
+        "keep the record and any sign of life cancels it.",
+    )
+    # what happens to the records
+    restrict_access = fields.Boolean(
+        "Restrict Visibility",
+        tracking=True,
+        help="Archived records are visible to the archive groups only.",
+    )
+    reason_id = fields.Many2one(
+        "crm.archive.reason", ondelete="restrict", tracking=True
+    )
+    tag_ids = fields.Many2many("crm.archive.tag")
+    category_id = fields.Many2one(
+        "crm.archive.category",
+        "Retention Category",
+        ondelete="restrict",
+        tracking=True,
+        help="Sets how long archived records are kept.",
+    )
+    # results
+    run_ids = fields.One2many("crm.archive.run", "policy_id")
+    candidate_ids = fields.One2many("crm.archive.candidate", "policy_id")
+    last_run_date = fields.Datetime("Last Run", compute="_compute_last_run_date")
+    archived_count = fields.Integer(
+        compute="_compute_counts", help="Records this policy has archived."
+    )
+    pending_count = fields.Integer(
+        compute="_compute_counts", help="Records waiting for review or grace."
+    )
+
+    _check_idle_number = models.Constraint(
+        "CHECK(idle_number >= 0)", "The period of silence cannot be negative."
+    )
+    _check_grace_days = models.Constraint(
+        "CHECK(grace_days >= 0)", "The grace period cannot be negative."
+    )
+
+    # ------------------------------------------------------------
+    # COMPUTE
+    # ------------------------------------------------------------
+
+    @api.depends("run_ids.date_start")
+    def _compute_last_run_date(self):
+        dates = dict(
+            self.env["crm.archive.run"]._read_group(
+                [("policy_id", "in", self.ids)], ["policy_id"], ["date_start:max"]
+            )
+        )
+        for policy in self:
+            policy.last_run_date = dates.get(policy)
+
+    @api.depends("candidate_ids.verdict", "model_name")
+    def _compute_counts(self):
+        archived = {}
+        for name in set(self.mapped("model_name")) & set(self._get_lifecycle_models()):
+            groups = (
+                self.env[name]
+                .with_context(active_test=False)
+                ._read_group(
+                    [
+                        ("archive_policy_id", "in", self.ids),
+                        ("archive_state", "=", "archived"),
+                    ],
+                    ["archive_policy_id"],
+                    ["__count"],
+                )
+            )
+            archived.update({policy.id: count for policy, count in groups})
+        pending = {
+            policy.id: count
+            for policy, count in self.env["crm.archive.candidate"]._read_group(
+                [
+                    ("policy_id", "in", self.ids),
+                    ("verdict", "in", ("pending", "approved")),
+                ],
+                ["policy_id"],
+                ["__count"],
+            )
+        }
+        for policy in self:
+            policy.archived_count = archived.get(policy.id, 0)
+            policy.pending_count = pending.get(policy.id, 0)
+
+    # ------------------------------------------------------------
+    # CONSTRAINTS
+    # ------------------------------------------------------------
+
+    @api.constrains("model_id")
+    def _check_model_id(self):
+        for policy in self:
+            if policy.model_name not in self._get_lifecycle_models():
+                raise ValidationError(
+                    self.env._(
+                        "“%(model)s” has no archive lifecycle. Choose contacts or "
+                        "leads.",
+                        model=policy.model_id.name,
+                    )
+                )
+
+    @api.constrains("domain", "model_id")
+    def _check_domain(self):
+        for policy in self:
+            try:
+                domain = policy._get_domain()
+                domain.validate(policy._get_model())
+            except (ValueError, SyntaxError, KeyError, TypeError, MemoryError) as error:
+                raise ValidationError(
+                    self.env._(
+                        "The records of the policy “%(name)s” cannot be found with "
+                        "%(domain)s: %(error)s. Correct it with the domain editor.",
+                        name=policy.name,
+                        domain=(policy.domain or "")[:200],
+                        error=str(error)[:500],
+                    )
+                ) from error
+
+    def _get_domain(self):
+        """Return the scope as a parsed domain; nothing in it is ever executed.
+
+        :raise ValueError: when it is not a list of literals, or far too long
+        """
+        self.ensure_one()
+        terms = literal_eval((self.domain or "[]").strip())
+        if not isinstance(terms, list):
+            raise ValueError(self.env._("a domain is a list of conditions"))  # noqa: TRY004 - the caller's contract
+        if len(terms) > DOMAIN_MAX_TERMS:
+            raise ValueError(
+                self.env._("more than %(max)s conditions", max=DOMAIN_MAX_TERMS)
+            )
+        return Domain(terms)
+
+    # ------------------------------------------------------------
+    # FINDING
+    # ------------------------------------------------------------
+
+    @api.model
+    def _get_lifecycle_models(self):
+        """Return the names of the models that policies may be written for."""
+        return list(LIFECYCLE_MODELS)
+
+    def _get_model(self):
+        """Return the model, as the responsible sees it in the policy's company.
+
+        Record rules apply: a policy never reaches further than the person who
+        answers for it. Inactive records are included, because a lost lead is one.
+        """
+        self.ensure_one()
+        user = self.user_id
+        companies = self.company_id or user.company_ids
+        return (
+            self.env[self.model_name]
+            .with_user(user)
+            .with_context(active_test=False, allowed_company_ids=companies.ids)
+        )
+
+    def _get_idle_date(self):
+        """Return the date-time (UTC) since when a record has to be silent.
+
+        Counted from midnight, so that every batch and every run of one day finds
+        the same records.
+
+        :return: datetime, or False when the policy has no period of silence
+        """
+        self.ensure_one()
+        if not self.idle_number:
+            return False
+        midnight = datetime.combine(fields.Date.today(), time.min)
+        return midnight - relativedelta(**{self.idle_unit: self.idle_number})
+
+    def _get_scope_domain(self):
+        """Return which records the policy is about, whatever their age."""
+        self.ensure_one()
+        domain = self._get_domain()
+        if self.company_id:
+            domain &= Domain("company_id", "=", self.company_id.id)
+        return domain
+
+    def _get_trigger_domain(self):
+        """Return when a record within the scope is due."""
+        self.ensure_one()
+        idle_date = self._get_idle_date()
+        if not idle_date:
+            return Domain.TRUE
+        return Domain("last_interaction_date", "<", idle_date)
+
+    def _get_due_domain(self):
+        """Return the domain of the records that the policy would take today."""
+        self.ensure_one()
+        return (
+            Domain("archive_state", "=", "live")
+            & self._get_scope_domain()
+            & self._get_trigger_domain()
+            & ~as_domain(self._get_kept_condition())
+        )
+
+    def _get_kept_condition(self):
+        """Return the SQL condition of records that a person chose to keep."""
+        policy_id = self.id
+
+        def is_kept(alias):
+            return SQL(
+                """EXISTS (
+                    SELECT 1 FROM crm_archive_candidate kept
+                     WHERE kept.policy_id = %s
+                       AND kept.res_id = %s
+                       AND kept.verdict = 'kept'
+                       AND (kept.keep_until IS NULL OR kept.keep_until > %s)
+                )""",
+                policy_id,
+                SQL.identifier(alias, "id"),
+                fields.Date.today(),
+            )
+
+        return is_kept
+
+    def _find(self, after_id=0, limit=None):
+        """Return the next records that are due, in the order of their ids.
+
+        :param int after_id: only records with a higher id (keyset)
+        :param int limit: at most so many
+        """
+        domain = self._get_due_domain() & Domain("id", ">", after_id)
+        return self._get_model().search(domain, order="id", limit=limit)
+
+    def _get_guards(self):
+        """Return the guards that protect the records of this policy."""
+        self.ensure_one()
+        return self.env["crm.archive.guard"]._get_awake(self.model_name)
+
+    def _prepare_archive_values(self):
+        """Return what the policy sets on a record that it archives."""
+        self.ensure_one()
+        values = {
+            "archive_policy_id": self.id,
+            "archive_reason_id": self.reason_id.id,
+            "archive_restricted": self.restrict_access,
+        }
+        if self.tag_ids:
+            values["archive_tag_ids"] = [(4, tag.id) for tag in self.tag_ids]
+        if self.category_id:
+            values["archive_category_id"] = self.category_id.id
+        return values
+
+    # ------------------------------------------------------------
+    # RUNNING
+    # ------------------------------------------------------------
+
+    @api.model
+    def _cron_run(self):
+        """Run every policy in batches, each committed with its progress."""
+        self.env["crm.archive.run"]._run_all()
+
+    def action_run(self):
+        """Run the policies now, in this transaction.
+
+        More than a few thousand records are handed to the scheduled action, which
+        commits as it goes and can be watched and cancelled.
+
+        :return: action that shows the runs
+        """
+        self._check_may_run()
+        runs = self.env["crm.archive.run"]
+        for policy in self:
+            runs += self.env["crm.archive.run"]._start(policy)
+        return runs._get_action()
+
+    def _check_may_run(self):
+        self.check_access("write")
+        inactive = self.filtered(lambda policy: not policy.active)
+        if inactive:
+            raise UserError(
+                self.env._(
+                    "“%(name)s” is switched off. Switch it on before running it.",
+                    name=inactive[0].name,
+                )
+            )
+
+    def action_preview(self):
+        """Show what the policy would do today. Nothing is changed.
+
+        :return: window action of the preview
+        """
+        self.ensure_one()
+        self.check_access("read")
+        preview = self.env["crm.archive.preview"].create({"policy_id": self.id})
+        return preview._get_action()
+
+    def action_view_archived(self):
+        """Show the records that this policy has archived.
+
+        :return: window action
+        """
+        self.ensure_one()
+        return self._get_records_action(
+            self.env._("Archived by %(policy)s", policy=self.name),
+            [
+                ("archive_policy_id", "=", self.id),
+                ("archive_state", "=", "archived"),
+            ],
+        )
+
+    def action_view_candidates(self):
+        """Show the records that wait for review or for the end of grace.
+
+        :return: window action
+        """
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "crm_archive_policy.crm_archive_candidate_action"
+            ),
+            "domain": [("policy_id", "=", self.id)],
+        }
+
+    def action_view_runs(self):
+        """Show the runs of this policy.
+
+        :return: window action
+        """
+        return self.run_ids._get_action()
+
+    def _get_records_action(self, name, domain):
+        """Return the action that lists records of the policy's model."""
+        return {
+            "type": "ir.actions.act_window",
+            "name": name,
+            "res_model": self.model_name,
+            "view_mode": "list,form",
+            "domain": domain,
+            "context": {"active_test": False, "create": False},
+        }

@@ -1,0 +1,482 @@
+import logging
+from collections import Counter
+from datetime import timedelta
+
+from psycopg2 import OperationalError
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+
+_logger = logging.getLogger(__name__)
+
+#: Records that are locked, judged and written together.
+BATCH_SIZE = 1000
+
+#: A button finishes up to so many records itself; more go to the scheduled action.
+INLINE_MAX = 20_000
+
+
+class CrmArchiveRun(models.Model):
+    """One execution of a policy: what it looked at, what it did, what went wrong.
+
+    The work is a sequence of batches. ``cursor`` is the highest id that has been
+    dealt with, so a run that was stopped at any moment goes on where it was.
+    """
+
+    _name = "crm.archive.run"
+    _description = "Archive Run"
+    _order = "id desc"
+
+    name = fields.Char(compute="_compute_name")
+    policy_id = fields.Many2one(
+        "crm.archive.policy", readonly=True, ondelete="restrict", index=True
+    )
+    company_id = fields.Many2one(related="policy_id.company_id", store=True)
+    user_id = fields.Many2one(
+        "res.users", "Started by", readonly=True, default=lambda self: self.env.user
+    )
+    kind = fields.Selection(
+        [("archive", "Archive")], default="archive", required=True, readonly=True
+    )
+    state = fields.Selection(
+        [
+            ("waiting", "Waiting"),
+            ("running", "Running"),
+            ("done", "Done"),
+            ("failed", "Failed"),
+            ("cancelled", "Cancelled"),
+        ],
+        default="waiting",
+        required=True,
+        readonly=True,
+        index=True,
+    )
+    date_start = fields.Datetime(readonly=True)
+    date_end = fields.Datetime(readonly=True)
+    duration = fields.Float(
+        "Duration (s)", compute="_compute_duration", help="In seconds."
+    )
+    rate = fields.Float(
+        "Records per Second", compute="_compute_duration", digits=(12, 0)
+    )
+    cursor = fields.Integer(
+        readonly=True, help="Highest id that has been dealt with.", aggregator=None
+    )
+    total_count = fields.Integer("To Look At", readonly=True)
+    done_count = fields.Integer("Looked At", readonly=True)
+    archived_count = fields.Integer("Archived", readonly=True)
+    pending_count = fields.Integer("Proposed", readonly=True)
+    kept_count = fields.Integer("Kept", readonly=True)
+    cancelled_count = fields.Integer(
+        "Cancelled", readonly=True, help="Proposed before, alive again since."
+    )
+    error_count = fields.Integer("Errors", readonly=True)
+    progress = fields.Float(compute="_compute_progress")
+    kept_reasons = fields.Json(
+        readonly=True, help="Number of kept records by guard: {guard id: count}."
+    )
+    kept_summary = fields.Text("Kept Because", compute="_compute_kept_summary")
+    error = fields.Text("Failure", readonly=True, help="Why the whole run failed.")
+    error_ids = fields.One2many(
+        "crm.archive.run.error", "run_id", "Skipped Records", readonly=True
+    )
+
+    # ------------------------------------------------------------
+    # COMPUTE
+    # ------------------------------------------------------------
+
+    @api.depends("policy_id", "date_start")
+    def _compute_name(self):
+        for run in self:
+            run.name = self.env._(
+                "%(policy)s · run %(number)s",
+                policy=run.policy_id.name or "",
+                number=run.id or "",
+            )
+
+    @api.depends("date_start", "date_end", "done_count")
+    def _compute_duration(self):
+        for run in self:
+            end = run.date_end or fields.Datetime.now()
+            seconds = (end - run.date_start).total_seconds() if run.date_start else 0
+            run.duration = max(seconds, 0)
+            run.rate = run.done_count / seconds if seconds > 0 else 0
+
+    @api.depends("done_count", "total_count", "state")
+    def _compute_progress(self):
+        for run in self:
+            if run.state == "done":
+                run.progress = 100
+            elif run.total_count:
+                run.progress = min(100, 100 * run.done_count / run.total_count)
+            else:
+                run.progress = 0
+
+    @api.depends("kept_reasons")
+    def _compute_kept_summary(self):
+        for run in self:
+            run.kept_summary = "\n".join(
+                f"{count} × {reason}" for reason, count in run._get_kept_by_reason()
+            )
+
+    def _get_kept_by_reason(self):
+        """Return why records were kept, most frequent reason first.
+
+        :return: list of ``(reason in the user's language, number of records)``
+        """
+        self.ensure_one()
+        counts = Counter({int(k): v for k, v in (self.kept_reasons or {}).items()})
+        guards = self.env["crm.archive.guard"].sudo().browse(counts).exists()
+        messages = {guard.id: guard.message for guard in guards}
+        return [
+            (messages.get(guard_id) or self.env._("A guard that was deleted"), count)
+            for guard_id, count in counts.most_common()
+        ]
+
+    # ------------------------------------------------------------
+    # STARTING
+    # ------------------------------------------------------------
+
+    @api.model
+    def _start(self, policy, candidates=None):
+        """Create a run of a policy and carry it out, or leave it to the cron.
+
+        :param policy: the policy; the caller has checked the rights
+        :param candidates: limit the run to these approved candidates
+        :return: the run
+        """
+        run = self.sudo().create({"policy_id": policy.id, "user_id": self.env.uid})
+        if candidates is not None:
+            run._begin(len(candidates))
+            run._mature(candidates)
+            run._finish()
+            return run.sudo(self.env.su)
+        total = run._count_work(INLINE_MAX + 1)
+        if total > INLINE_MAX:
+            run.total_count = total
+            self.env.ref("crm_archive_policy.ir_cron_run_policies").sudo()._trigger()
+            return run.sudo(self.env.su)
+        run._begin(total)
+        while not run._step():
+            pass
+        return run.sudo(self.env.su)
+
+    @api.model
+    def _run_all(self):
+        """Body of the scheduled action: one run a policy, batch by batch.
+
+        Unfinished runs go first. Only here is anything committed.
+        """
+        cron = self.env["ir.cron"]
+        policies = self.env["crm.archive.policy"].search([])
+        unfinished = self.search([("state", "in", ("waiting", "running"))], order="id")
+        queue = list(unfinished)
+        queued = unfinished.policy_id
+        queue += [
+            self.create({"policy_id": policy.id}) for policy in policies - queued
+        ]
+        if not cron._commit_progress(remaining=len(queue)):
+            return
+        while queue:
+            run = queue[0]
+            finished = run._run_step_safely()
+            if finished:
+                queue.pop(0)
+            if not cron._commit_progress(int(finished), remaining=len(queue)):
+                return
+
+    def _run_step_safely(self):
+        """Do the next batch of this run; a failure ends the run, not the others.
+
+        :return: whether the run is over
+        """
+        self.ensure_one()
+        if not self.try_lock_for_update(allow_referencing=True):
+            return True  # another worker has it
+        try:
+            if self.state == "waiting":
+                self._begin(self._count_work())
+            return self._step()
+        except OperationalError:
+            # Somebody else changed the same rows first: begin the batch anew.
+            self.env.cr.rollback()
+            return False
+        except Exception as error:
+            self.env.cr.rollback()
+            _logger.exception("Archive run %s failed", self.id)
+            self.write(
+                {
+                    "state": "failed",
+                    "error": str(error),
+                    "date_end": fields.Datetime.now(),
+                }
+            )
+            return True
+
+    def _count_work(self, limit=None):
+        """Return how many records the run has to look at.
+
+        :param int limit: stop counting there
+        """
+        policy = self.policy_id
+        due = policy._get_model().search_count(policy._get_due_domain(), limit=limit)
+        return due + self.env["crm.archive.candidate"].search_count(
+            self._get_open_domain(), limit=limit
+        )
+
+    def _get_open_domain(self):
+        return [
+            ("policy_id", "=", self.policy_id.id),
+            ("verdict", "in", ("pending", "approved")),
+        ]
+
+    def _begin(self, total):
+        self.write(
+            {
+                "state": "running",
+                "total_count": total,
+                "date_start": self.date_start or fields.Datetime.now(),
+            }
+        )
+
+    def _finish(self):
+        self.write({"state": "done", "date_end": fields.Datetime.now()})
+
+    # ------------------------------------------------------------
+    # WORKING
+    # ------------------------------------------------------------
+
+    def _step(self):
+        """Do the next batch: first what waits, then what is newly due.
+
+        :return: whether the run is over
+        """
+        self.ensure_one()
+        if self.state != "running":
+            return True
+        candidates = self._next_candidates()
+        if candidates:
+            self._mature(candidates)
+            return False
+        records = self.policy_id._find(max(self.cursor, 0), BATCH_SIZE)
+        if records:
+            self.cursor = records[-1].id
+            self._collect(records)
+        if len(records) < BATCH_SIZE:
+            self._finish()
+            return True
+        return False
+
+    def _next_candidates(self):
+        """Return open candidates that this run has not looked at yet.
+
+        The cursor counts up from below zero while candidates are worked on, so one
+        number says how far the run is in both parts.
+        """
+        if self.cursor > 0:
+            return self.env["crm.archive.candidate"]
+        domain = Domain(self._get_open_domain()) & Domain("id", ">", -self.cursor)
+        candidates = self.env["crm.archive.candidate"].search(
+            domain, order="id", limit=BATCH_SIZE
+        )
+        if candidates:
+            self.cursor = -candidates[-1].id
+        return candidates
+
+    def _as_actor(self, records):
+        """Return records in the name of the person who started the run.
+
+        Rights were checked when the policy found them; the lifecycle itself writes
+        as superuser, in the name of that person, and names policy and run in the
+        audit line.
+        """
+        return (
+            self.env[records._name]
+            .browse(records.ids)
+            .with_user(self.user_id)
+            .sudo()
+            .with_company(self.policy_id.company_id or self.user_id.company_id)
+            .with_context(archive_run_id=self.id, active_test=False)
+        )
+
+    def _collect(self, records):
+        """Archive newly found records, or name them as candidates."""
+        records = self._as_actor(records)
+        locked = records.try_lock_for_update(allow_referencing=True)
+        self._count(done_count=len(records))
+        due = self._keep_guarded(locked)
+        policy = self.policy_id
+        if policy.mode == "automatic" and not policy.grace_days:
+            self._each(due, self._archive_batch)
+        else:
+            self._each(due, self._propose_batch)
+
+    def _mature(self, candidates):
+        """Archive candidates whose time has come; let go of those alive again."""
+        policy = self.policy_id
+        self._count(done_count=len(candidates))
+        found = candidates._get_records().ids
+        still_due = policy._get_model().search(
+            Domain("id", "in", found)
+            & Domain("archive_state", "=", "pending")
+            & policy._get_scope_domain()
+            & policy._get_trigger_domain()
+        )
+        records = self._as_actor(still_due).try_lock_for_update(allow_referencing=True)
+        alive = candidates.filtered(lambda c: c.res_id not in set(still_due.ids))
+        self._cancel(alive, self.env._("No longer due: there was a sign of life."))
+        by_record = {candidate.res_id: candidate for candidate in candidates}
+        verdicts = policy._get_guards()._get_verdicts(records)
+        for guard, ids in _group_ids(verdicts).items():
+            guarded = candidates.browse(by_record[res_id].id for res_id in ids)
+            self._cancel(guarded, guard.message)
+        today = fields.Date.today()
+        ready = records.filtered(
+            lambda r: r.id not in verdicts
+            and by_record[r.id].due_date <= today
+            and (policy.mode == "automatic" or by_record[r.id].verdict == "approved")
+        )
+        archived = self._each(ready, self._archive_batch)
+        candidates.browse(by_record[res_id].id for res_id in archived.ids).sudo().write(
+            {"verdict": "archived", "run_id": self.id}
+        )
+
+    def _keep_guarded(self, records):
+        """Count the records that a guard protects.
+
+        :return: the other records
+        """
+        verdicts = self.policy_id._get_guards()._get_verdicts(records)
+        if verdicts:
+            reasons = Counter(self.kept_reasons or {})
+            reasons.update(str(guard.id) for guard in verdicts.values())
+            self.kept_reasons = dict(reasons)
+            self._count(kept_count=len(verdicts))
+        return records.filtered(lambda record: record.id not in verdicts)
+
+    def _each(self, records, act):
+        """Apply ``act`` to the batch; on an error halve it until the bad record is
+        alone, and note that one with its reason.
+
+        :param act: callable that takes records and returns those it dealt with
+        :return: the records that were dealt with
+        """
+        if not records:
+            return records
+        try:
+            with self.env.cr.savepoint():
+                return act(records)
+        except OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - any module's override may raise
+            if len(records) == 1:
+                self._note_error(records, error)
+                return records.browse()
+        half = len(records) // 2
+        return self._each(records[:half], act) | self._each(records[half:], act)
+
+    def _archive_batch(self, records):
+        policy = self.policy_id
+        values = policy._prepare_archive_values()
+        archived = records._archive(values, {"policy": policy.id})
+        if policy.category_id:
+            archived._extend_retention(policy.category_id)
+        self._count(archived_count=len(archived))
+        return archived
+
+    def _propose_batch(self, records):
+        policy = self.policy_id
+        due_date = fields.Date.today() + timedelta(days=policy.grace_days)
+        dates = records._get_last_interaction_dates()
+        self.env["crm.archive.candidate"].sudo().create(
+            [
+                {
+                    "policy_id": policy.id,
+                    "run_id": self.id,
+                    "res_model": records._name,
+                    "res_id": record.id,
+                    "due_date": due_date,
+                    "last_interaction_date": dates.get(record.id),
+                }
+                for record in records
+            ]
+        )
+        records._set_pending(policy, due_date)
+        self._count(pending_count=len(records))
+        return records
+
+    def _cancel(self, candidates, note):
+        if not candidates:
+            return
+        candidates.sudo().write({"verdict": "cancelled", "note": note})
+        records = self._as_actor(candidates._get_records().exists())
+        records.filtered(lambda r: r.archive_state == "pending")._set_pending(False)
+        self._count(cancelled_count=len(candidates))
+
+    def _note_error(self, record, error):
+        _logger.warning(
+            "Archive run %s skipped %s(%s): %s",
+            self.id,
+            record._name,
+            record.id,
+            type(error).__name__,
+        )
+        self.env["crm.archive.run.error"].sudo().create(
+            {
+                "run_id": self.id,
+                "res_model": record._name,
+                "res_id": record.id,
+                "message": str(error),
+            }
+        )
+        self._count(error_count=1)
+
+    def _count(self, **increments):
+        self.write({name: self[name] + n for name, n in increments.items()})
+
+    # ------------------------------------------------------------
+    # ACTIONS
+    # ------------------------------------------------------------
+
+    def action_cancel(self):
+        """Stop the run after the batch it is working on."""
+        self.check_access("write")
+        running = self.filtered(lambda run: run.state in ("waiting", "running"))
+        running.write({"state": "cancelled", "date_end": fields.Datetime.now()})
+        return True
+
+    def _get_action(self):
+        """Return the action that shows these runs."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_archive_policy.crm_archive_run_action"
+        )
+        if len(self) == 1:
+            return {
+                **action,
+                "view_mode": "form",
+                "views": [(False, "form")],
+                "res_id": self.id,
+            }
+        return {**action, "domain": [("id", "in", self.ids)]}
+
+
+class CrmArchiveRunError(models.Model):
+    """A record that a run had to skip, with the reason."""
+
+    _name = "crm.archive.run.error"
+    _description = "Archive Run Error"
+
+    run_id = fields.Many2one(
+        "crm.archive.run", required=True, ondelete="cascade", index=True
+    )
+    res_model = fields.Char("Model", required=True)
+    res_id = fields.Many2oneReference("Record", model_field="res_model", required=True)
+    message = fields.Text(required=True)
+
+
+def _group_ids(verdicts):
+    """Turn ``{id: guard}`` into ``{guard: [ids]}``."""
+    groups = {}
+    for res_id, guard in verdicts.items():
+        groups.setdefault(guard, []).append(res_id)
+    return groups

@@ -1,0 +1,122 @@
+from odoo import api, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from .crm_archive_interaction import COMPARE, InteractionSource
+
+
+class ResPartner(models.Model):
+    _inherit = ["res.partner", "crm.archive.mixin"]
+    _name = "res.partner"
+
+    _archive_state_idx = models.Index(
+        "(archive_state, id) WHERE archive_state <> 'live'"
+    )
+
+    @api.model
+    def _get_interaction_sources(self):
+        customer_moves = ["out_invoice", "out_refund", "in_invoice", "in_refund"]
+        return [
+            *super()._get_interaction_sources(),
+            # Written by the person, wherever it was.
+            InteractionSource(
+                "mail.message",
+                "author_id",
+                "date",
+                [("message_type", "in", ["email", "comment"])],
+            ),
+            InteractionSource("calendar.attendee", "partner_id", "event_id.start", []),
+            InteractionSource("crm.lead", "partner_id", "create_date", []),
+            InteractionSource(
+                "sale.order", "partner_id", "date_order", [("state", "!=", "cancel")]
+            ),
+            InteractionSource(
+                "purchase.order",
+                "partner_id",
+                "date_order",
+                [("state", "!=", "cancel")],
+            ),
+            InteractionSource(
+                "account.move",
+                "partner_id",
+                "invoice_date",
+                [("move_type", "in", customer_moves), ("state", "=", "posted")],
+            ),
+            InteractionSource("event.registration", "partner_id", "create_date", []),
+            InteractionSource("pos.order", "partner_id", "date_order", []),
+            InteractionSource(
+                "website.visitor", "partner_id", "last_connection_datetime", []
+            ),
+            InteractionSource(
+                "res.users.log", "create_uid.partner_id", "create_date", []
+            ),
+        ]
+
+    # ------------------------------------------------------------
+    # A company is as alive as its contacts
+    # ------------------------------------------------------------
+
+    def _get_last_interaction_dates(self):
+        dates = super()._get_last_interaction_dates()
+        children = self.sudo().search(
+            [("parent_id", "in", self.ids), ("active", "=", True)]
+        )
+        child_dates = super(ResPartner, children)._get_last_interaction_dates()
+        for child in children:
+            date = child_dates.get(child.id)
+            parent_id = child.parent_id.id
+            if date and (not dates.get(parent_id) or date > dates[parent_id]):
+                dates[parent_id] = date
+        return dates
+
+    def _get_interaction_exists(self, alias, operator, date):
+        yield from super()._get_interaction_exists(alias, operator, date)
+        child = f"{alias}__child"
+        signs = [
+            SQL("(%s %s %s)", SQL.identifier(child, name), COMPARE[operator], date)
+            for name in self._get_interaction_fields()
+        ]
+        signs += super()._get_interaction_exists(child, operator, date)
+        yield SQL(
+            "(%(is_company)s AND EXISTS (SELECT 1 FROM res_partner %(child)s "
+            "WHERE %(parent)s = %(id)s AND %(active)s AND (%(signs)s)))",
+            is_company=SQL.identifier(alias, "is_company"),
+            child=SQL.identifier(child),
+            parent=SQL.identifier(child, "parent_id"),
+            id=SQL.identifier(alias, "id"),
+            active=SQL.identifier(child, "active"),
+            signs=SQL(" OR ").join(signs),
+        )
+
+    # ------------------------------------------------------------
+    # LIFECYCLE
+    # ------------------------------------------------------------
+
+    def _check_archivable(self):
+        """Nobody archives themselves, another user, or a company of this database."""
+        super()._check_archivable()
+        if self.env.user.partner_id in self:
+            raise UserError(
+                self.env._(
+                    "You cannot archive your own contact. Take it out of the "
+                    "selection."
+                )
+            )
+        company = (
+            self.env["res.company"].sudo().search([("partner_id", "in", self.ids)])
+        )
+        if company:
+            raise UserError(
+                self.env._(
+                    "%(name)s is one of your own companies and cannot be archived.",
+                    name=company[0].display_name,
+                )
+            )
+        users = self.env["res.users"].sudo().search([("partner_id", "in", self.ids)])
+        if users:
+            raise UserError(
+                self.env._(
+                    "%(name)s signs in with this contact. Archive the user first.",
+                    name=users[0].display_name,
+                )
+            )
