@@ -24,7 +24,7 @@ class CrmArchiveCandidate(models.Model):
     )
     res_name = fields.Char("Name", compute="_compute_res_name")
     last_interaction_date = fields.Datetime("Last Sign of Life", readonly=True)
-    due_date = fields.Date("Archived on", readonly=True)
+    due_date = fields.Date("To Archive on", readonly=True)
     verdict = fields.Selection(
         [
             ("pending", "Waiting"),
@@ -38,6 +38,11 @@ class CrmArchiveCandidate(models.Model):
         required=True,
         readonly=True,
         index=True,
+    )
+    is_automatic = fields.Boolean(
+        "By Itself",
+        readonly=True,
+        help="Archived when the grace period is over, without anybody's approval.",
     )
     note = fields.Char(readonly=True, help="Why it was cancelled or failed.")
     user_id = fields.Many2one("res.users", "Decided by", readonly=True)

@@ -50,7 +50,7 @@ class CrmArchiveLog(models.Model):
     _rec_name = "sequence"
 
     sequence = fields.Integer("No.", required=True, readonly=True)
-    date = fields.Datetime("Date (UTC)", required=True, readonly=True, index=True)
+    date = fields.Datetime( required=True, readonly=True, index=True)
     user_id = fields.Many2one("res.users", readonly=True, ondelete="restrict")
     action = fields.Selection(
         [

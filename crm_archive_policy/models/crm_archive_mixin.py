@@ -339,7 +339,8 @@ class CrmArchiveMixin(models.AbstractModel):
             inactive._move({**values, "archive_snapshot": snapshot})
         if active := records - inactive:
             active._move(values, {self._active_name: False})
-        records._log_archive("archive", details)
+        reason = {"reason_id": values.get("archive_reason_id")}
+        records._log_archive("archive", {**reason, **(details or {})})
         return records
 
     def _restore(self, details=None):

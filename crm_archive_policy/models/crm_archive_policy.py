@@ -323,6 +323,28 @@ class CrmArchivePolicy(models.Model):
         return values
 
     # ------------------------------------------------------------
+    # STEPS OF A RUN, for the parts of a policy to hook into
+    # ------------------------------------------------------------
+
+    def _select_to_review(self, records):
+        """Return those of the due records that a person has to decide on."""
+        self.ensure_one()
+        return records if self.mode == "review" else records.browse()
+
+    def _select_to_propose(self, records):
+        """Return those of the due records that wait: for review, or for grace."""
+        self.ensure_one()
+        return records if self.grace_days else self._select_to_review(records)
+
+    def _after_propose(self, candidates):
+        """Called once a batch, after records were named as candidates."""
+        self.ensure_one()
+
+    def _after_archive(self, records):
+        """Called once a batch, after the policy has archived records."""
+        self.ensure_one()
+
+    # ------------------------------------------------------------
     # RUNNING
     # ------------------------------------------------------------
 
@@ -363,8 +385,7 @@ class CrmArchivePolicy(models.Model):
         """
         self.ensure_one()
         self.check_access("read")
-        preview = self.env["crm.archive.preview"].create({"policy_id": self.id})
-        return preview._get_action()
+        return self.env["crm.archive.preview"]._create_for(self)._get_action()
 
     def action_view_archived(self):
         """Show the records that this policy has archived.

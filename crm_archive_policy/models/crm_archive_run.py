@@ -306,10 +306,9 @@ class CrmArchiveRun(models.Model):
         self._count(done_count=len(records))
         due = self._keep_guarded(locked)
         policy = self.policy_id
-        if policy.mode == "automatic" and not policy.grace_days:
-            self._each(due, self._archive_batch)
-        else:
-            self._each(due, self._propose_batch)
+        proposed = policy._select_to_propose(due)
+        self._each(due - proposed, self._archive_batch)
+        self._each(proposed, self._propose_batch)
 
     def _mature(self, candidates):
         """Archive candidates whose time has come; let go of those alive again."""
@@ -334,7 +333,7 @@ class CrmArchiveRun(models.Model):
         ready = records.filtered(
             lambda r: r.id not in verdicts
             and by_record[r.id].due_date <= today
-            and (policy.mode == "automatic" or by_record[r.id].verdict == "approved")
+            and (by_record[r.id].is_automatic or by_record[r.id].verdict == "approved")
         )
         archived = self._each(ready, self._archive_batch)
         candidates.browse(by_record[res_id].id for res_id in archived.ids).sudo().write(
@@ -381,6 +380,7 @@ class CrmArchiveRun(models.Model):
         archived = records._archive(values, {"policy": policy.id})
         if policy.category_id:
             archived._extend_retention(policy.category_id)
+        policy._after_archive(archived)
         self._count(archived_count=len(archived))
         return archived
 
@@ -388,7 +388,8 @@ class CrmArchiveRun(models.Model):
         policy = self.policy_id
         due_date = fields.Date.today() + timedelta(days=policy.grace_days)
         dates = records._get_last_interaction_dates()
-        self.env["crm.archive.candidate"].sudo().create(
+        to_review = policy._select_to_review(records)
+        candidates = self.env["crm.archive.candidate"].sudo().create(
             [
                 {
                     "policy_id": policy.id,
@@ -396,12 +397,14 @@ class CrmArchiveRun(models.Model):
                     "res_model": records._name,
                     "res_id": record.id,
                     "due_date": due_date,
+                    "is_automatic": record not in to_review,
                     "last_interaction_date": dates.get(record.id),
                 }
                 for record in records
             ]
         )
         records._set_pending(policy, due_date)
+        policy._after_propose(candidates)
         self._count(pending_count=len(records))
         return records
 

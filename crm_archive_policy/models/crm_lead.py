@@ -1,7 +1,7 @@
 from odoo import api, models
 
 from .crm_archive_interaction import InteractionSource
-from .crm_archive_mixin import TRANSITION, Transition
+from .crm_archive_mixin import LIVE_VALUES, TRANSITION, Transition
 
 
 class CrmLead(models.Model):
@@ -18,14 +18,18 @@ class CrmLead(models.Model):
 
     @api.depends("archive_state")
     def _compute_won_status(self):
-        """Keep won or lost as it was: an archived lead is not a lost one.
+        """An archived lead is not a lost one, unless it was lost before.
 
         This is also what leaves the frequencies of predictive scoring alone.
         """
-        archived = self.filtered(lambda lead: lead.archive_state == "archived")
-        for lead in archived:
-            lead.won_status = lead._origin.won_status or "pending"
-        super(CrmLead, self - archived)._compute_won_status()
+        super()._compute_won_status()
+        for lead in self:
+            if (
+                lead.archive_state == "archived"
+                and lead.won_status == "lost"
+                and not lead._was_lost()
+            ):
+                lead.won_status = "pending"
 
     # ------------------------------------------------------------
     # LIFECYCLE
@@ -36,6 +40,24 @@ class CrmLead(models.Model):
         if "probability" in vals and not vals["probability"]:
             return self.browse()
         return super()._filter_archivable_by_values(vals)
+
+    def _write_by_others(self, vals):
+        """Probability 0 loses a lead, also an archived one: that is news about it,
+        so it leaves the archive and goes on as a lost lead."""
+        if self._active_name in vals or vals.get("probability", True):
+            return super()._write_by_others(vals)
+        losing = self.filtered(
+            lambda lead: lead.archive_state == "archived" and not lead._was_lost()
+        )
+        if losing:
+            losing._log_archive("restore", {"how": "lost"})
+            losing._move(dict(LIVE_VALUES))
+        return super()._write_by_others(vals)
+
+    def _was_lost(self):
+        """Tell whether an archived lead was inactive before it was archived."""
+        self.ensure_one()
+        return not (self.sudo().archive_snapshot or {}).get("active", True)
 
     @api.model
     def _get_archive_kept_fields(self):

@@ -7,3 +7,4 @@ from . import test_log
 from . import test_access
 from . import test_wizard
 from . import test_settings
+from . import test_tours

@@ -155,6 +155,16 @@ class TestLifecycle(ArchiveCase):
             [{"archive_state": "live", "active": False, "won_status": "lost"}],
         )
 
+    def test_probability_zero_loses_an_archived_lead(self):
+        self.lead.action_archive()
+        self.lead.probability = 0
+        self.assertRecordValues(
+            self.lead,
+            [{"archive_state": "live", "active": False, "won_status": "lost"}],
+        )
+        self.lead.action_unarchive()
+        self.assertRecordValues(self.lead, [{"active": True, "won_status": "pending"}])
+
     def test_win_an_archived_lead(self):
         self.lead._archive()
         won = self.env["crm.stage"].search([("is_won", "=", True)], limit=1)

@@ -53,7 +53,7 @@ class TestLog(ArchiveCase):
     def setUp(self):
         super().setUp()
         self.log = self.env["crm.archive.log"]
-        self.lead._archive()
+        self.lead._archive({"archive_reason_id": self.reason.id})
         self.lead._restore()
         self.contact._archive()
         self.contact._restore()
@@ -78,6 +78,7 @@ class TestLog(ArchiveCase):
             self.lines.mapped("action"), ["archive", "restore"] * 2
         )
         self.assertEqual(self.lines[0].res_model, "crm.lead")
+        self.assertEqual(self.lines[0].reason_id, self.reason)
         self.assertEqual(self.lines[0].res_id, self.lead.id)
         self.assertEqual(self.lines.user_id, self.env.user)
 

@@ -310,7 +310,7 @@ class TestPolicy(ArchiveCase):
     def test_preview_agrees_with_the_run(self):
         self.create_lead("Exempt", archive_exempt=True)
         policy = self.create_policy()
-        preview = self.env["crm.archive.preview"].create({"policy_id": policy.id})
+        preview = self.env["crm.archive.preview"]._create_for(policy)
         expected = (preview.archived_count, preview.kept_count)
         run = self.run_policy(policy)
         self.assertEqual((run.archived_count, run.kept_count), expected)

@@ -11,28 +11,36 @@ class CrmArchivePreview(models.TransientModel):
     policy_id = fields.Many2one(
         "crm.archive.policy", required=True, readonly=True, ondelete="cascade"
     )
-    matched_count = fields.Integer("Due", compute="_compute_counts")
-    kept_count = fields.Integer("Kept", compute="_compute_counts")
-    archived_count = fields.Integer("To Archive", compute="_compute_counts")
-    line_ids = fields.One2many(
-        "crm.archive.preview.line", "preview_id", compute="_compute_counts"
-    )
+    matched_count = fields.Integer("Due", readonly=True)
+    kept_count = fields.Integer("Kept", readonly=True)
+    archived_count = fields.Integer("To Archive", readonly=True)
+    line_ids = fields.One2many("crm.archive.preview.line", "preview_id", readonly=True)
 
-    @api.depends("policy_id")
-    def _compute_counts(self):
-        for preview in self:
-            due = preview._get_due_query()
-            matched = self.env.execute_query(
-                SQL("SELECT count(*) FROM %s due", due.subselect())
-            )[0][0]
-            kept, lines = preview._get_kept(due)
-            preview.matched_count = matched
-            preview.kept_count = kept
-            preview.archived_count = matched - kept
-            preview.line_ids = [
-                (0, 0, {"guard_id": guard.id, "count": count})
-                for guard, count in lines
-            ]
+    @api.model
+    def _create_for(self, policy):
+        """Count what a policy would do now.
+
+        :param policy: one policy that the user may read
+        :return: the preview
+        """
+        preview = self.new({"policy_id": policy.id})
+        due = preview._get_due_query()
+        [[matched]] = self.env.execute_query(
+            SQL("SELECT count(*) FROM %s due", due.subselect())
+        )
+        kept, lines = preview._get_kept(due)
+        return self.create(
+            {
+                "policy_id": policy.id,
+                "matched_count": matched,
+                "kept_count": kept,
+                "archived_count": matched - kept,
+                "line_ids": [
+                    (0, 0, {"guard_id": guard.id, "count": count})
+                    for guard, count in lines
+                ],
+            }
+        )
 
     def _get_due_query(self):
         self.ensure_one()

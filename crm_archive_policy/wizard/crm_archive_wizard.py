@@ -142,9 +142,7 @@ class CrmArchiveWizard(models.TransientModel):
             raise UserError(self.env._("These records are archived already."))
         self._check_unchanged(records)
         records._check_archivable()
-        archived = records._archive(
-            self._prepare_values(), {"how": "wizard", "reason_id": self.reason_id.id}
-        )
+        archived = records._archive(self._prepare_values(), {"how": "wizard"})
         return self._get_done_action(archived)
 
     def _prepare_values(self):
