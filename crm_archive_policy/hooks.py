@@ -2,8 +2,9 @@ from odoo.tools import SQL
 
 from .models.crm_archive_policy import LIFECYCLE_MODELS
 
-#: Columns with a constant default. PostgreSQL adds them without touching a row;
-#: the ORM would rewrite every contact and every lead.
+#: Columns with a constant default. PostgreSQL adds them without touching a row, where
+#: the ORM would rewrite every contact and every lead; the default stays, for other
+#: modules that insert rows in SQL.
 CONSTANT_COLUMNS = {
     "archive_state": ("varchar", "live"),
     "archive_restricted": ("bool", False),
@@ -24,14 +25,6 @@ def pre_init_hook(env):
                     SQL.identifier(name),
                     SQL(column_type),  # pylint: disable=sql-injection - constant
                     default,
-                )
-            )
-            # The ORM gives every new row a value; only old rows need the default.
-            env.cr.execute(
-                SQL(
-                    "ALTER TABLE %s ALTER COLUMN %s DROP DEFAULT",
-                    table,
-                    SQL.identifier(name),
                 )
             )
 

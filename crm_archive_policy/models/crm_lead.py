@@ -9,7 +9,7 @@ class CrmLead(models.Model):
     _name = "crm.lead"
 
     _archive_state_idx = models.Index(
-        "(archive_state, id) WHERE archive_state <> 'live'"
+        "(archive_state) WHERE archive_state <> 'live'"
     )
 
     # ------------------------------------------------------------

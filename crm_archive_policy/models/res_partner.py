@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from .crm_archive_interaction import COMPARE, InteractionSource
+from .query_tools import identifier_id
 
 
 class ResPartner(models.Model):
@@ -10,7 +11,7 @@ class ResPartner(models.Model):
     _name = "res.partner"
 
     _archive_state_idx = models.Index(
-        "(archive_state, id) WHERE archive_state <> 'live'"
+        "(archive_state) WHERE archive_state <> 'live'"
     )
 
     @api.model
@@ -70,23 +71,24 @@ class ResPartner(models.Model):
         return dates
 
     def _get_interaction_exists(self, alias, operator, date):
+        """Add the same question about the active children.
+
+        One ``EXISTS`` a source here as well, which leaves each to an anti-join.
+        """
         yield from super()._get_interaction_exists(alias, operator, date)
-        child = f"{alias}__child"
-        signs = [
-            SQL("(%s %s %s)", SQL.identifier(child, name), COMPARE[operator], date)
+        is_child = SQL("child.parent_id = %s AND child.active", identifier_id(alias))
+        own = SQL(" OR ").join(
+            SQL("%s %s %s", SQL.identifier("child", name), COMPARE[operator], date)
             for name in self._get_interaction_fields()
-        ]
-        signs += super()._get_interaction_exists(child, operator, date)
-        yield SQL(
-            "(%(is_company)s AND EXISTS (SELECT 1 FROM res_partner %(child)s "
-            "WHERE %(parent)s = %(id)s AND %(active)s AND (%(signs)s)))",
-            is_company=SQL.identifier(alias, "is_company"),
-            child=SQL.identifier(child),
-            parent=SQL.identifier(child, "parent_id"),
-            id=SQL.identifier(alias, "id"),
-            active=SQL.identifier(child, "active"),
-            signs=SQL(" OR ").join(signs),
         )
+        yield SQL(
+            "EXISTS (SELECT 1 FROM res_partner child WHERE %s AND (%s))", is_child, own
+        )
+        for query, link, sign_date in self._get_interaction_queries():
+            query.add_join("JOIN", "child", "res_partner", SQL("child.id = %s", link))
+            query.add_where(SQL("%s %s %s", sign_date, COMPARE[operator], date))
+            query.add_where(is_child)
+            yield SQL("EXISTS %s", query.subselect(SQL("1")))
 
     # ------------------------------------------------------------
     # LIFECYCLE

@@ -1,0 +1,243 @@
+"""One measurement on a filled database; run by `scripts/lib/bench.py` in Odoo's shell.
+
+Prints one line `RESULT {json}`.
+"""
+
+import json
+import os
+import resource
+import time
+
+WHAT = os.environ["MEASURE"]
+TAKE = int(os.environ["TAKE"])
+REPEAT = 15
+
+
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def first_leads():
+    """Return the ids between which the first TAKE idle leads lie."""
+    env.cr.execute(
+        "SELECT min(id), max(id) FROM (SELECT id FROM crm_lead"
+        " WHERE create_date < now() - interval '2 years' AND name LIKE 'Opportunity%%'"
+        " ORDER BY id LIMIT %s) first",
+        [TAKE],
+    )
+    return env.cr.fetchone()
+
+
+def relation_bytes():
+    """Return the bytes of contacts, leads and of everything of ours, with indexes."""
+    env.cr.execute(
+        "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r'"
+        " AND (relname LIKE 'crm_archive_%' OR relname = 'crm_lead')"
+    )
+    return int(env.cr.fetchone()[0])
+
+
+def compact():
+    """Rewrite the leads: dead rows of an UPDATE are reused, not bookkeeping."""
+    env.cr.commit()
+    connection = env.cr._cnx
+    connection.autocommit = True
+    connection.cursor().execute("VACUUM FULL crm_lead")
+    connection.cursor().execute("VACUUM FULL ANALYZE crm_archive_log")
+    connection.autocommit = False
+
+
+def timed(act):
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
+
+
+def recycle_archive():
+    low, high = first_leads()
+    recycle = env["data_recycle.model"].create(
+        {
+            "name": "bench",
+            "res_model_id": env["ir.model"]._get_id("crm.lead"),
+            "recycle_mode": "automatic",
+            "recycle_action": "archive",
+            "domain": f"[('id', '>=', {low}), ('id', '<=', {high}),"
+            " ('create_date', '<', 'today -2y')]",
+        }
+    )
+    env.cr.commit()
+    seconds = timed(lambda: (recycle._recycle_records(True), env.cr.commit()))
+    return {"rate": TAKE / seconds}
+
+
+def orm_archive():
+    low, high = first_leads()
+    leads = env["crm.lead"].search(
+        [("id", ">=", low), ("id", "<=", high), ("create_date", "<", "today -2y")]
+    )
+
+    def act():
+        for start in range(0, len(leads), 1000):
+            batch = leads[start : start + 1000].with_context(tracking_disable=True)
+            batch.write({"active": False})
+            env.cr.commit()
+
+    return {"rate": TAKE / timed(act)}
+
+
+def sql_archive():
+    low, high = first_leads()
+
+    def act():
+        env.cr.execute(
+            "UPDATE crm_lead SET active = false, write_date = now()"
+            " WHERE id BETWEEN %s AND %s"
+            " AND create_date < now() - interval '2 years'",
+            [low, high],
+        )
+        env.cr.commit()
+
+    return {"rate": TAKE / timed(act)}
+
+
+def only_policy(model, domain, **values):
+    env["crm.archive.policy"].search([]).active = False
+    return env["crm.archive.policy"].create(
+        {
+            "name": "bench",
+            "model_id": env["ir.model"]._get_id(model),
+            "domain": domain,
+            "idle_number": 2,
+            "idle_unit": "years",
+            "mode": "automatic",
+            **values,
+        }
+    )
+
+
+def policy_archive():
+    low, high = first_leads()
+    compact()
+    before = relation_bytes()
+    policy = only_policy("crm.lead", f"[('id', '>=', {low}), ('id', '<=', {high})]")
+    env.cr.commit()
+    memory, queries = peak_mib(), env.cr.sql_log_count
+    seconds = timed(lambda: env["crm.archive.policy"]._cron_run())
+    run = policy.run_ids
+    assert abs(run.archived_count - TAKE) <= TAKE / 100, run.archived_count
+    memory, queries = peak_mib() - memory, env.cr.sql_log_count - queries
+    compact()
+    return {
+        "rate": run.archived_count / seconds,
+        "queries": queries,
+        "memory": memory,
+        "bytes": relation_bytes() - before,
+    }
+
+
+PLAIN_SQL = """
+SELECT record.id FROM {table} record
+ WHERE record.archive_state = 'live'
+   AND record.create_date < %(date)s
+   AND NOT EXISTS (
+       SELECT 1 FROM mail_message
+        WHERE model = %(model)s AND res_id = record.id AND date >= %(date)s
+          AND message_type IN ('comment', 'email', 'sms', 'whatsapp_message'))
+   AND NOT EXISTS (
+       SELECT 1 FROM mail_activity
+        WHERE res_model = %(model)s AND res_id = record.id AND NOT active
+          AND date_done >= %(date)s)
+   {more}
+ ORDER BY record.id
+"""
+MORE = {
+    "crm.lead": """
+   AND NOT EXISTS (SELECT 1 FROM calendar_event
+        WHERE opportunity_id = record.id AND start >= %(date)s)
+   AND NOT EXISTS (SELECT 1 FROM mail_message m
+        JOIN mail_tracking_value t ON t.mail_message_id = m.id
+        JOIN ir_model_fields f ON f.id = t.field_id
+        WHERE m.model = 'crm.lead' AND m.res_id = record.id AND m.date >= %(date)s
+          AND m.message_type = 'notification'
+          AND f.model = 'crm.lead' AND f.name = 'stage_id')""",
+    "res.partner": """
+   AND NOT EXISTS (SELECT 1 FROM mail_message WHERE author_id = record.id
+        AND date >= %(date)s AND message_type IN ('comment', 'email'))
+   AND NOT EXISTS (SELECT 1 FROM calendar_attendee a JOIN calendar_event e
+        ON e.id = a.event_id WHERE a.partner_id = record.id AND e.start >= %(date)s)
+   AND NOT EXISTS (SELECT 1 FROM crm_lead
+        WHERE partner_id = record.id AND create_date >= %(date)s)""",
+}
+
+
+def find():
+    """Walk all that is due in the batches of a run, against one plain query."""
+    from odoo.addons.crm_archive_policy.models.crm_archive_run import BATCH_SIZE
+
+    results = {}
+    for model in ("crm.lead", "res.partner"):
+        policy = only_policy(model, "[]")
+        table = env[model]._table
+        query = PLAIN_SQL.format(table=table, more=MORE[model])
+        parameters = {"date": policy._get_idle_date(), "model": model}
+        found = []
+
+        def plain(query=query, parameters=parameters, found=found):
+            found.clear()
+            env.cr.execute(query, parameters)
+            found.extend(env.cr.fetchall())
+
+        def walk(policy=policy):
+            last = 0
+            while records := policy._find(last, BATCH_SIZE):
+                last = records[-1].id
+                env.invalidate_all()
+
+        plain()
+        memory = peak_mib()
+        policy_seconds = min(timed(walk) for _ in range(2))
+        memory = peak_mib() - memory
+        sql_seconds = min(timed(plain) for _ in range(2))
+        results[model] = {
+            "found": len(found),
+            "sql": sql_seconds,
+            "policy": policy_seconds,
+            "memory": memory,
+        }
+    return results
+
+
+def screens():
+    """What salespeople open all day, as the web client asks for it."""
+    user = env.ref("base.user_admin")
+    env2 = env(user=user)
+    lead, partner = env2["crm.lead"], env2["res.partner"]
+    columns = {"complete_name": {}, "email": {}, "phone": {}}
+    pipeline = {"name": {}, "stage_id": {"fields": {"display_name": {}}}}
+    acts = {
+        "contact list": lambda: partner.web_search_read(
+            [], columns, limit=80, count_limit=10001
+        ),
+        "lead pipeline": lambda: lead.web_search_read(
+            [("type", "=", "opportunity")], pipeline, limit=80, count_limit=10001
+        ),
+        "pipeline columns": lambda: lead.formatted_read_group(
+            [("type", "=", "opportunity")],
+            ["stage_id"],
+            ["__count", "expected_revenue:sum"],
+        ),
+        "name_search": lambda: partner.name_search("Person 4711", limit=8),
+    }
+    results = {}
+    for name, act in acts.items():
+        times = []
+        for _ in range(REPEAT):
+            env2.invalidate_all()
+            queries = env.cr.sql_log_count
+            times.append(timed(act))
+            queries = env.cr.sql_log_count - queries
+        results[name] = {"seconds": min(times), "queries": queries}
+    return results
+
+
+print("RESULT " + json.dumps(globals()[WHAT]()))
