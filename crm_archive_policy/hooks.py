@@ -23,7 +23,7 @@ def pre_init_hook(env):
                     "ALTER TABLE %s ADD COLUMN IF NOT EXISTS %s %s DEFAULT %s",
                     table,
                     SQL.identifier(name),
-                    SQL(column_type),  # pylint: disable=sql-injection - constant
+                    SQL(column_type),
                     default,
                 )
             )
@@ -54,8 +54,10 @@ def uninstall_hook(env):
             DROP CONSTRAINT IF EXISTS crm_archive_log_policy_id_fkey,
             DROP CONSTRAINT IF EXISTS crm_archive_log_run_id_fkey,
             DROP CONSTRAINT IF EXISTS crm_archive_log_reason_id_fkey;
+        UPDATE crm_archive_policy SET category_id = NULL, reason_id = NULL;
         DELETE FROM crm_archive_candidate;
         DELETE FROM crm_archive_run;
+        DROP FUNCTION IF EXISTS crm_archive_log_refuse() CASCADE;
         """
     )
     env.invalidate_all()

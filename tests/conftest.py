@@ -5,7 +5,6 @@ These tests start processes and look at them from outside; they run in plain pyt
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,9 +15,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts" / "lib"))
+sys.path[:0] = [str(ROOT / "scripts" / "lib"), str(ROOT / "tests")]
 
 import databases  # noqa: E402
+from helpers import free_port  # noqa: E402
 
 ADDON = databases.ADDON
 
@@ -63,12 +63,6 @@ class Server:
         """End the server as a power cut would."""
         self.process.kill()
         self.process.wait()
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

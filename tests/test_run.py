@@ -10,7 +10,7 @@ from pathlib import Path
 
 import databases
 import pytest
-from conftest import free_port
+from helpers import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -20,6 +20,7 @@ class CrmArchiveCategory(models.Model):
     """
 
     _name = "crm.archive.category"
+    _inherit = ["crm.archive.audit"]
     _description = "Retention Category"
     _order = "sequence, name"
 
@@ -34,6 +35,26 @@ class CrmArchiveCategory(models.Model):
         "Keep at Most", help="0: no limit to how long the record is kept."
     )
     maximum_unit = fields.Selection(PERIOD_UNITS, default="years", required=True)
+    start_event = fields.Selection(
+        [
+            ("archive", "When archived"),
+            ("interaction", "Last sign of life"),
+            ("creation", "Creation"),
+            ("close", "Won or lost"),
+        ],
+        "Counted from",
+        default="archive",
+        required=True,
+        help="Where there is no such day, such as “won or lost” for a contact, the "
+        "day of archiving counts.",
+    )
+    end_action = fields.Selection(
+        [("review", "Review"), ("anonymise", "Anonymise"), ("delete", "Delete")],
+        "At the End",
+        default="review",
+        required=True,
+        help="What is proposed when the period is over.",
+    )
     legal_basis = fields.Text(
         translate=True, help="The law, contract or interest behind the periods."
     )
@@ -77,3 +98,41 @@ class CrmArchiveCategory(models.Model):
         if not self.maximum_number:
             return False
         return start + relativedelta(**{self.maximum_unit: self.maximum_number})
+
+    def _get_planned_date(self, start):
+        """Return the day on which the action at the end is due, or False.
+
+        It is the end of the duty to keep; without one, the day at which the record
+        has to be gone.
+
+        :param date start: first day of the period
+        """
+        self.ensure_one()
+        if self.minimum_number:
+            return self._get_retention_date(start)
+        return self._get_deadline(start)
+
+    def _is_stricter_than(self, other):
+        """Tell whether this category keeps records for longer than another one.
+
+        :param other: a category, or none
+        """
+        self.ensure_one()
+        if not other:
+            return True
+        today = fields.Date.today()
+        return self._get_retention_date(today) > other._get_retention_date(today)
+
+    @api.model
+    def _cron_extend_retention(self):
+        """Ask the categories again about records whose retention has ended."""
+        cron = self.env["ir.cron"]
+        models_ = self.env["crm.archive.policy"]._get_lifecycle_models()
+        cron._commit_progress(remaining=len(models_))
+        for model_name in models_:
+            last = 0
+            while last := self.env[model_name]._extend_ended_retention(last):
+                if not cron._commit_progress():
+                    return
+            if not cron._commit_progress(1):
+                return

@@ -18,6 +18,7 @@ class CrmArchiveGuard(models.Model):
     """
 
     _name = "crm.archive.guard"
+    _inherit = ["crm.archive.audit"]
     _description = "Archive Guard"
     _order = "sequence, id"
 
@@ -104,8 +105,9 @@ class CrmArchiveGuard(models.Model):
         """
         guards = self.sudo().search([])
         return guards.filtered(
-            lambda guard: not guard.is_sleeping
-            and guard._get_link_targets() & {None, model_name}
+            lambda guard: (
+                not guard.is_sleeping and guard._get_link_targets() & {None, model_name}
+            )
         )
 
     def _get_blocked_query(self, model_name):

@@ -83,7 +83,7 @@ class CrmArchiveInteraction(models.AbstractModel):
 
         :return: list of :class:`InteractionSource`
         """
-        sources = [
+        return [
             InteractionSource(
                 "mail.message",
                 "res_id",
@@ -96,7 +96,6 @@ class CrmArchiveInteraction(models.AbstractModel):
             InteractionSource("mailing.trace", "res_id", "open_datetime", []),
             InteractionSource("mailing.trace", "res_id", "reply_datetime", []),
         ]
-        return sources
 
     @api.model
     def _get_interaction_fields(self):
@@ -134,7 +133,9 @@ class CrmArchiveInteraction(models.AbstractModel):
         parts = []
         for query, link, date in self._get_interaction_queries():
             query.add_where(SQL("%s = ANY(%s)", link, list(self.ids)))
-            parts.append(query.select(SQL("%s AS res_id", link), SQL("%s AS date", date)))
+            parts.append(
+                query.select(SQL("%s AS res_id", link), SQL("%s AS date", date))
+            )
         parts += [
             SQL(
                 "SELECT id AS res_id, %s AS date FROM %s WHERE id = ANY(%s)",
@@ -192,6 +193,20 @@ class CrmArchiveInteraction(models.AbstractModel):
                 for exists in self._get_interaction_exists(alias, opposite, date)
             ),
         )
+
+    @api.model
+    def _get_sign_after(self, alias, date):
+        """Return the SQL condition of records with a sign of life after a date.
+
+        :param str alias: table alias of the record that is searched
+        :param date: SQL expression of a date-time
+        """
+        signs = [
+            SQL("%s > %s", self._field_to_sql(alias, name), date)
+            for name in self._get_interaction_fields()
+        ]
+        signs += self._get_interaction_exists(alias, ">", date)
+        return SQL("coalesce(%s, FALSE)", SQL(" OR ").join(signs))
 
     def _get_interaction_exists(self, alias, operator, date):
         """Yield one ``EXISTS`` condition a source.

@@ -50,7 +50,7 @@ class CrmArchiveLog(models.Model):
     _rec_name = "sequence"
 
     sequence = fields.Integer("No.", required=True, readonly=True)
-    date = fields.Datetime( required=True, readonly=True, index=True)
+    date = fields.Datetime(required=True, readonly=True, index=True)
     user_id = fields.Many2one("res.users", readonly=True, ondelete="restrict")
     action = fields.Selection(
         [
@@ -63,6 +63,9 @@ class CrmArchiveLog(models.Model):
             ("write", "Changed"),
             ("unlink", "Deleted"),
             ("run", "Run"),
+            ("hold", "Placed on hold"),
+            ("lift", "Hold lifted"),
+            ("retention", "Retention changed"),
         ],
         required=True,
         readonly=True,
@@ -150,6 +153,8 @@ class CrmArchiveLog(models.Model):
     # ORM: append-only
     # ------------------------------------------------------------
 
+    # pylint: disable=method-required-super,no-raise-unlink
+
     @api.model_create_multi
     def create(self, vals_list):
         raise self._get_append_only_error()
@@ -159,6 +164,8 @@ class CrmArchiveLog(models.Model):
 
     def unlink(self):
         raise self._get_append_only_error()
+
+    # pylint: enable=method-required-super,no-raise-unlink
 
     def _get_append_only_error(self):
         return UserError(
@@ -184,7 +191,10 @@ class CrmArchiveLog(models.Model):
         run = run or self.env["crm.archive.run"].browse(context.get("archive_run_id"))
         policy = policy or run.sudo().policy_id
         details = dict(details or {})
-        reason_id = details.pop("reason_id", None)
+        # A list is the old and the new reason of a policy that was changed.
+        reason_id = None
+        if not isinstance(details.get("reason_id"), list):
+            reason_id = details.pop("reason_id", None)
         self.env.flush_all()
         self.env.cr.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
         sequence, previous, now = self._get_head()

@@ -14,7 +14,12 @@ LIVE_VALUES = frozendict(
     archive_due_date=False,
     archive_restricted=False,
     archive_snapshot=False,
+    archive_cascade_partner_id=False,
+    archive_duplicate_of_id=False,
 )
+
+#: Fields that are only ever set to a later day or a stricter rule.
+RETENTION_FIELDS = frozenset(["archive_category_id", "retention_date"])
 
 #: Fields that only the lifecycle writes.
 OWNED_FIELDS = LIVE_VALUES.keys() | {"archive_on_hold"}
@@ -30,18 +35,27 @@ class Transition:
     :ivar records: what the transition is about
     :ivar values: what the lifecycle sets, past every other override; ``None`` when
         CRM marks leads as lost, which makes them inactive without archiving them
+    :ivar shortens: whether a manager brings the end of retention forward
     """
 
-    def __init__(self, records, values=None):
+    def __init__(self, records, values=None, *, shortens=False):
         self.model = records._name
         self.ids = set(records.ids)
         self.values = values
+        self.shortens = shortens
 
     def select(self, records):
         """Return those of the records that the transition is about."""
         if records._name != self.model:
             return records.browse()
         return records.filtered(lambda record: record.id in self.ids)
+
+
+class Merge(Transition):
+    """Tells ``write()`` that it is called with what merged records had.
+
+    The survivor keeps its own place in the lifecycle.
+    """
 
 
 TRANSITION = "archive_transition"
@@ -60,7 +74,11 @@ class CrmArchiveMixin(models.AbstractModel):
     """
 
     _name = "crm.archive.mixin"
-    _inherit = ["crm.archive.interaction"]
+    _inherit = [
+        "crm.archive.data.quality",
+        "crm.archive.holdable",
+        "crm.archive.retention",
+    ]
     _description = "Archive Lifecycle"
 
     # lifecycle
@@ -107,27 +125,13 @@ class CrmArchiveMixin(models.AbstractModel):
         copy=False,
         help="Values that archiving changed, to be put back by a restore.",
     )
-    # classification and retention
+    # classification
     archive_exempt = fields.Boolean(
         "Never Archive",
         copy=False,
         help="No policy touches this record. It can still be archived by hand.",
     )
     archive_tag_ids = fields.Many2many("crm.archive.tag", copy=False)
-    archive_category_id = fields.Many2one(
-        "crm.archive.category", "Retention Category", copy=False, ondelete="restrict"
-    )
-    retention_date = fields.Date(
-        "Keep until",
-        copy=False,
-        help="The record is not deleted or anonymised before this day.",
-    )
-    archive_on_hold = fields.Boolean(
-        "On Legal Hold",
-        readonly=True,
-        copy=False,
-        help="A legal hold stops archiving, deletion and anonymisation.",
-    )
 
     # ------------------------------------------------------------
     # ORM
@@ -137,10 +141,15 @@ class CrmArchiveMixin(models.AbstractModel):
     def create(self, vals_list):
         for vals in vals_list:
             self._check_owned_fields(
-                name for name in OWNED_FIELDS & vals.keys()
+                name
+                for name in OWNED_FIELDS & vals.keys()
                 if vals[name] != LIVE_VALUES.get(name, False)
             )
-        return super().create(vals_list)
+            self._check_retention_ahead(vals.get("retention_date"))
+        records = super().create(vals_list)
+        if any(vals.get("archive_category_id") for vals in vals_list):
+            records._extend_retention()
+        return records
 
     def write(self, vals):
         """Single choke point: whatever flips ``active`` passes here."""
@@ -149,28 +158,21 @@ class CrmArchiveMixin(models.AbstractModel):
             return self._write_by_others(vals)
         moving = transition.select(self)
         result = True
-        if moving and transition.values is None:
+        if moving and isinstance(transition, Merge):
+            own = OWNED_FIELDS | {"retention_date"}
+            values = {k: v for k, v in vals.items() if k not in own}
+            result = moving._write_by_others(values)
+        elif moving and transition.values is None:
+            moving._check_values_by_others(vals)
             result = super(CrmArchiveMixin, moving).write(vals)
         elif moving:
             kept = self._get_archive_kept_fields()
             vals_moving = {k: v for k, v in vals.items() if k not in kept}
             vals_moving.update(transition.values)
-            result = super(CrmArchiveMixin, moving).write(vals_moving)
+            result = moving._write_moving(vals_moving, transition.shortens)
         if others := self - moving:
             result = others._write_by_others(vals)
         return result
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_on_hold(self):
-        held = self.sudo().filtered("archive_on_hold")
-        if held:
-            raise UserError(
-                self.env._(
-                    "%(names)s cannot be deleted: a legal hold is in force. "
-                    "Ask an archive manager to lift it first.",
-                    names=", ".join(held[:5].mapped("display_name")),
-                )
-            )
 
     # ------------------------------------------------------------
     # CHOKE POINT
@@ -193,10 +195,36 @@ class CrmArchiveMixin(models.AbstractModel):
 
     def _write_by_others(self, vals):
         """Write what a person or another module wants to write."""
-        self._check_owned_fields(OWNED_FIELDS & vals.keys())
+        self._check_values_by_others(vals)
         if self._active_name in vals:
-            return self._write_active(vals)
-        return super().write(vals)
+            result = self._write_active(vals)
+        else:
+            result = super().write(vals)
+        if vals.get("archive_category_id"):
+            self._extend_retention()
+        return result
+
+    def _check_values_by_others(self, vals):
+        """Refuse what only the lifecycle, or only a manager, may change.
+
+        :raise AccessError: for fields of the lifecycle
+        :raise UserError: when retention would get shorter
+        """
+        self._check_owned_fields(OWNED_FIELDS & vals.keys())
+        if "retention_date" in vals:
+            self._check_retention_date(vals["retention_date"])
+
+    def _write_moving(self, values, shortens):
+        """Write what the lifecycle sets, and weaken no retention with it.
+
+        :param dict values: lifecycle fields, and what other overrides added
+        :param bool shortens: a manager brings the end of retention forward
+        """
+        if shortens or values.keys().isdisjoint(RETENTION_FIELDS):
+            return super().write(values)
+        for records, allowed in self._split_by_retention(values):
+            super(CrmArchiveMixin, records).write(allowed)
+        return True
 
     def _write_active(self, vals):
         """Archive or restore by a plain write: gear menu, import, other modules.
@@ -204,6 +232,7 @@ class CrmArchiveMixin(models.AbstractModel):
         Core's values are kept as they are; the lifecycle fields join the same
         UPDATE.
         """
+        self.check_access("write")  # messages name the records
         records = self.sudo()
         if vals[self._active_name]:
             action, values = "restore", dict(LIVE_VALUES)
@@ -220,6 +249,8 @@ class CrmArchiveMixin(models.AbstractModel):
                 {**vals, **values, **extra}
             )
         result = super(CrmArchiveMixin, self - moving.with_env(self.env)).write(vals)
+        if action == "archive":
+            moving._extend_retention()
         moving._log_archive(action, {"how": "manual"})
         return result
 
@@ -228,15 +259,7 @@ class CrmArchiveMixin(models.AbstractModel):
 
         :raise UserError: naming the record and what to do
         """
-        held = self.sudo().filtered("archive_on_hold")
-        if held:
-            raise UserError(
-                self.env._(
-                    "%(name)s cannot be archived: a legal hold is in force. Ask an "
-                    "archive manager to lift it first.",
-                    name=held[0].display_name,
-                )
-            )
+        self._check_not_held()
 
     def _filter_archivable_by_values(self, vals):
         """Return the records that ``vals`` archive, rather than e.g. lose."""
@@ -307,20 +330,22 @@ class CrmArchiveMixin(models.AbstractModel):
             "archive_snapshot": False,
         }
 
-    def _move(self, values, vals=None):
+    def _move(self, values, vals=None, *, shortens=False):
         """Write lifecycle fields past every other override and the chatter.
 
         :param dict values: lifecycle fields, and snapshot values put back
         :param dict vals: what other modules' ``write()`` must see: ``active``
+        :param bool shortens: a manager brings the end of retention forward
         """
+        transition = Transition(self, values, shortens=shortens)
         self.sudo().with_context(
-            tracking_disable=True, **{TRANSITION: Transition(self, values)}
+            tracking_disable=True, **{TRANSITION: transition}
         ).write(vals or {})
 
     def _archive(self, values=None, details=None):
         """Archive these records: one batch, one audit line.
 
-        The caller has checked rights, guards and holds. Field tracking is off:
+        The caller has checked rights and guards. Field tracking is off:
         the audit log is the track, and tracking is what makes core's own
         archiving slow.
 
@@ -328,18 +353,22 @@ class CrmArchiveMixin(models.AbstractModel):
             retention, ``archive_restricted``, tags as commands)
         :param dict details: JSON values for the audit line
         :return: the records that were archived; the others were already
+        :raise UserError: when a legal hold covers one of them
         """
-        records = self.filtered(
-            lambda r: r.sudo().archive_state in ("live", "pending")
+        records = self.sudo().filtered(
+            lambda record: record.archive_state in ("live", "pending")
         )
+        records._check_not_held()
         values = {**self._prepare_archived_values(), **(values or {})}
-        inactive = records.filtered(lambda r: not r.sudo()[self._active_name])
+        inactive = records.filtered(lambda record: not record[self._active_name])
         if inactive:
             snapshot = {self._active_name: False}
             inactive._move({**values, "archive_snapshot": snapshot})
         if active := records - inactive:
             active._move(values, {self._active_name: False})
+        records._extend_retention()
         reason = {"reason_id": values.get("archive_reason_id")}
+        records = records.with_env(self.env)
         records._log_archive("archive", {**reason, **(details or {})})
         return records
 
@@ -382,18 +411,6 @@ class CrmArchiveMixin(models.AbstractModel):
         )
         if policy:
             self._log_archive("pend", {"due": due_date.isoformat()})
-
-    def _extend_retention(self, category):
-        """Set how long archived records are kept; a date is only ever extended.
-
-        :param category: retention category whose minimum period starts today
-        """
-        until = category._get_retention_date(fields.Date.today())
-        shorter = self.filtered(
-            lambda r: not r.retention_date or r.retention_date < until
-        )
-        if shorter:
-            shorter._move({"retention_date": until})
 
     def _log_archive(self, action, details=None):
         """Append the audit line of what happened to these records."""
@@ -441,13 +458,17 @@ class CrmArchiveMixin(models.AbstractModel):
                     names=", ".join(self[:5].mapped("display_name")),
                 )
             )
+        return restored._get_restored_action()
+
+    def _get_restored_action(self):
+        """Return the notification that says how many records were restored."""
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
                 "type": "success",
                 "message": self.env._(
-                    "%(count)s restored, exactly as before.", count=len(restored)
+                    "%(count)s restored, exactly as before.", count=len(self)
                 ),
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },

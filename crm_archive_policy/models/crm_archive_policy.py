@@ -1,14 +1,11 @@
+from array import array
 from ast import literal_eval
-from datetime import datetime, time
-
-from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .crm_archive_category import PERIOD_UNITS
 from .query_tools import as_domain
 
 #: Models whose records have a lifecycle; other modules extend the list.
@@ -23,7 +20,7 @@ class CrmArchivePolicy(models.Model):
 
     _name = "crm.archive.policy"
     _description = "Archive Policy"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "crm.archive.audit"]
     _order = "sequence, id"
     _check_company_auto = True
 
@@ -58,16 +55,6 @@ class CrmArchivePolicy(models.Model):
     domain = fields.Char(
         "Records", default="[]", tracking=True, help="Which records it is about."
     )
-    # trigger
-    idle_number = fields.Integer(
-        "Silent for",
-        default=1,
-        tracking=True,
-        help="How long there has been no sign of life. 0: the domain alone decides.",
-    )
-    idle_unit = fields.Selection(
-        PERIOD_UNITS, default="years", required=True, tracking=True
-    )
     # timetable
     mode = fields.Selection(
         [("review", "Ask before archiving"), ("automatic", "Archive by itself")],
@@ -80,6 +67,12 @@ class CrmArchivePolicy(models.Model):
         tracking=True,
         help="Days between being named and being archived, in which anybody can "
         "keep the record and any sign of life cancels it.",
+    )
+    run_limit = fields.Integer(
+        "At Most a Run",
+        tracking=True,
+        help="How many due records one run looks at; the rest waits for the next. "
+        "0: all of them.",
     )
     # what happens to the records
     restrict_access = fields.Boolean(
@@ -109,9 +102,6 @@ class CrmArchivePolicy(models.Model):
         compute="_compute_counts", help="Records waiting for review or grace."
     )
 
-    _check_idle_number = models.Constraint(
-        "CHECK(idle_number >= 0)", "The period of silence cannot be negative."
-    )
     _check_grace_days = models.Constraint(
         "CHECK(grace_days >= 0)", "The grace period cannot be negative."
     )
@@ -234,20 +224,6 @@ class CrmArchivePolicy(models.Model):
             .with_context(active_test=False, allowed_company_ids=companies.ids)
         )
 
-    def _get_idle_date(self):
-        """Return the date-time (UTC) since when a record has to be silent.
-
-        Counted from midnight, so that every batch and every run of one day finds
-        the same records.
-
-        :return: datetime, or False when the policy has no period of silence
-        """
-        self.ensure_one()
-        if not self.idle_number:
-            return False
-        midnight = datetime.combine(fields.Date.today(), time.min)
-        return midnight - relativedelta(**{self.idle_unit: self.idle_number})
-
     def _get_scope_domain(self):
         """Return which records the policy is about, whatever their age."""
         self.ensure_one()
@@ -256,57 +232,95 @@ class CrmArchivePolicy(models.Model):
             domain &= Domain("company_id", "=", self.company_id.id)
         return domain
 
-    def _get_trigger_domain(self):
-        """Return when a record within the scope is due."""
-        self.ensure_one()
-        idle_date = self._get_idle_date()
-        if not idle_date:
-            return Domain.TRUE
-        return Domain("last_interaction_date", "<", idle_date)
+    def _get_trigger_domain(self, among=None):
+        """Return when a record within the scope is due.
 
-    def _get_due_domain(self):
-        """Return the domain of the records that the policy would take today."""
+        :param among: ids that are asked about; only those are answered correctly
+        """
+        return Domain.TRUE
+
+    def _get_due_domain(self, among=None):
+        """Return the domain of the records that the policy would take today.
+
+        :param among: ids that are asked about; only those are answered correctly
+        """
         self.ensure_one()
         return (
             Domain("archive_state", "=", "live")
             & self._get_scope_domain()
-            & self._get_trigger_domain()
-            & ~as_domain(self._get_kept_condition())
+            & self._get_trigger_domain(among)
+            & as_domain(self._get_not_kept_condition())
         )
 
-    def _get_kept_condition(self):
-        """Return the SQL condition of records that a person chose to keep."""
-        policy_id = self.id
+    def _get_not_kept_condition(self):
+        """Return the SQL condition of records that nobody chose to keep.
 
-        def is_kept(alias):
+        A keep lasts until its date; without a date until the next sign of life,
+        from which the policy counts anew.
+        """
+        policy_id = self.id
+        model = self.env[self.model_name]
+
+        def is_not_kept(alias):
             return SQL(
-                """EXISTS (
+                """NOT EXISTS (
                     SELECT 1 FROM crm_archive_candidate kept
                      WHERE kept.policy_id = %s
                        AND kept.res_id = %s
                        AND kept.verdict = 'kept'
-                       AND (kept.keep_until IS NULL OR kept.keep_until > %s)
+                       AND (kept.keep_until > %s
+                            OR (kept.keep_until IS NULL AND NOT %s))
                 )""",
                 policy_id,
                 SQL.identifier(alias, "id"),
                 fields.Date.today(),
+                model._get_sign_after(alias, SQL("kept.decision_date")),
             )
 
-        return is_kept
+        return is_not_kept
 
-    def _find(self, after_id=0, limit=None):
-        """Return the next records that are due, in the order of their ids.
+    def _find_ids(self, after_id=0, limit=None):
+        """Find everything that is due in one query, cheap to hold: 4 bytes a record.
 
-        :param int after_id: only records with a higher id (keyset)
+        A plan for the whole table beats one for every batch by far. What was found
+        is asked again, batch by batch, when its turn comes (:meth:`_filter_due`).
+
+        :param int after_id: only records with a higher id
         :param int limit: at most so many
+        :return: ids in ascending order
+        :rtype: array.array
         """
         domain = self._get_due_domain() & Domain("id", ">", after_id)
-        return self._get_model().search(domain, order="id", limit=limit)
+        query = self._get_model()._search(domain, order="id", limit=limit)
+        [[ids]] = self.env.execute_query(
+            SQL(
+                "SELECT array_agg(due.id ORDER BY due.id) FROM (%s) due", query.select()
+            )
+        )
+        return array("i", ids or ())
 
-    def _get_guards(self):
-        """Return the guards that protect the records of this policy."""
+    def _find(self, limit=None):
+        """Return the records that are due, in the order of their ids.
+
+        :param int limit: at most so many
+        """
+        return self._get_model().browse(self._find_ids(limit=limit))
+
+    def _filter_due(self, ids):
+        """Return those of the records that are still due now.
+
+        :param ids: ids of a batch
+        """
+        domain = Domain("id", "in", list(ids)) & self._get_due_domain(ids)
+        return self._get_model().search(domain, order="id")
+
+    def _get_guards(self, model_name=None):
+        """Return the guards that protect records from this policy.
+
+        :param str model_name: other than the policy's own, for what goes along
+        """
         self.ensure_one()
-        return self.env["crm.archive.guard"]._get_awake(self.model_name)
+        return self.env["crm.archive.guard"]._get_awake(model_name or self.model_name)
 
     def _prepare_archive_values(self):
         """Return what the policy sets on a record that it archives."""
@@ -339,6 +353,16 @@ class CrmArchivePolicy(models.Model):
     def _after_propose(self, candidates):
         """Called once a batch, after records were named as candidates."""
         self.ensure_one()
+
+    def _before_archive(self, records):
+        """Called once a batch: return those of the records that may be archived."""
+        self.ensure_one()
+        return records
+
+    def _prepare_archive_details(self, records):
+        """Return what the audit line of a batch says, beside the records."""
+        self.ensure_one()
+        return {"policy": self.id}
 
     def _after_archive(self, records):
         """Called once a batch, after the policy has archived records."""

@@ -1,11 +1,15 @@
 import logging
-from collections import Counter
+from array import array
+from bisect import bisect_right
+from collections import Counter, deque
 from datetime import timedelta
 
 from psycopg2 import OperationalError
 
 from odoo import api, fields, models
 from odoo.fields import Domain
+
+from ..lib import faults
 
 _logger = logging.getLogger(__name__)
 
@@ -14,6 +18,13 @@ BATCH_SIZE = 1000
 
 #: A button finishes up to so many records itself; more go to the scheduled action.
 INLINE_MAX = 20_000
+
+#: Times in a row that a batch may meet somebody else's changes before it is left
+#: to the next call of the scheduled action.
+CONFLICTS_MAX = 5
+
+#: Minutes until a failed run is tried again; after the last one it stays failed.
+RETRY_MINUTES = (5, 30, 240)
 
 
 class CrmArchiveRun(models.Model):
@@ -76,6 +87,8 @@ class CrmArchiveRun(models.Model):
         readonly=True, help="Number of kept records by guard: {guard id: count}."
     )
     kept_summary = fields.Text("Kept Because", compute="_compute_kept_summary")
+    try_count = fields.Integer("Failed Attempts", readonly=True, aggregator=None)
+    date_retry = fields.Datetime("Tried Again on", readonly=True)
     error = fields.Text("Failure", readonly=True, help="Why the whole run failed.")
     error_ids = fields.One2many(
         "crm.archive.run.error", "run_id", "Skipped Records", readonly=True
@@ -151,13 +164,15 @@ class CrmArchiveRun(models.Model):
             run._mature(candidates)
             run._finish()
             return run.sudo(self.env.su)
-        total = run._count_work(INLINE_MAX + 1)
+        limit = min(policy.run_limit or INLINE_MAX + 1, INLINE_MAX + 1)
+        due_ids = policy._find_ids(limit=limit)
+        total = len(due_ids) + run._count_open(INLINE_MAX + 1)
         if total > INLINE_MAX:
             run.total_count = total
             self.env.ref("crm_archive_policy.ir_cron_run_policies").sudo()._trigger()
             return run.sudo(self.env.su)
         run._begin(total)
-        while not run._step():
+        while not run._step(due_ids):
             pass
         return run.sudo(self.env.su)
 
@@ -168,59 +183,138 @@ class CrmArchiveRun(models.Model):
         Unfinished runs go first. Only here is anything committed.
         """
         cron = self.env["ir.cron"]
-        policies = self.env["crm.archive.policy"].search([])
-        unfinished = self.search([("state", "in", ("waiting", "running"))], order="id")
-        queue = list(unfinished)
-        queued = unfinished.policy_id
-        queue += [
-            self.create({"policy_id": policy.id}) for policy in policies - queued
-        ]
+        queue = deque(self._plan_runs())
+        conflicts = Counter()
+        plans = {}
         if not cron._commit_progress(remaining=len(queue)):
             return
-        while queue:
-            run = queue[0]
-            finished = run._run_step_safely()
+        while queue and self._is_within_window():
+            run = queue.popleft()
+            try:
+                plans[run], finished = run._step_safely(plans.get(run))
+                conflicts[run] = 0
+            except OperationalError:
+                # Somebody else changed the same rows: the others first, then anew.
+                self.env.cr.rollback()
+                conflicts[run] += 1
+                finished = conflicts[run] == CONFLICTS_MAX
+                if not finished:
+                    queue.append(run)
+                    continue
             if finished:
-                queue.pop(0)
-            if not cron._commit_progress(int(finished), remaining=len(queue)):
+                plans.pop(run, None)
+            else:
+                queue.appendleft(run)
+            faults.point("run: batch done")
+            seconds = cron._commit_progress(int(finished), remaining=len(queue))
+            faults.point("run: batch committed")
+            if not seconds:
                 return
 
-    def _run_step_safely(self):
+    @api.model
+    def _plan_runs(self):
+        """Return the runs to work on: unfinished ones first, then one a policy.
+
+        A failed run whose time has not come yet keeps its policy waiting with it.
+        """
+        now = fields.Datetime.now()
+        unfinished = self.search([("state", "in", ("waiting", "running"))], order="id")
+        policies = self.env["crm.archive.policy"].search([])
+        new = [
+            self.create({"policy_id": policy.id})
+            for policy in policies - unfinished.policy_id
+        ]
+        ready = unfinished.filtered(lambda r: not r.date_retry or r.date_retry <= now)
+        return [*ready, *new]
+
+    @api.model
+    def _is_within_window(self):
+        """Tell whether the scheduled action may work at this time of day.
+
+        The window is in the time zone of the user the action runs as; one that
+        ends before it starts goes over midnight.
+        """
+        parameters = self.env["ir.config_parameter"].sudo()
+        if not parameters.get_param("crm_archive_policy.window"):
+            return True
+        start = float(parameters.get_param("crm_archive_policy.window_start") or 0)
+        stop = float(parameters.get_param("crm_archive_policy.window_stop") or 0)
+        now = fields.Datetime.context_timestamp(self, fields.Datetime.now())
+        hour = now.hour + now.minute / 60
+        if start <= stop:
+            return start <= hour < stop
+        return hour >= start or hour < stop
+
+    def _step_safely(self, due_ids):
         """Do the next batch of this run; a failure ends the run, not the others.
 
-        :return: whether the run is over
+        :param due_ids: what the previous step returned, None at first
+        :return: ``(ids that are due, whether the run is over)``
+        :raise OperationalError: when somebody else changes the same rows
         """
         self.ensure_one()
-        if not self.try_lock_for_update(allow_referencing=True):
-            return True  # another worker has it
         try:
+            if not self.try_lock_for_update(allow_referencing=True):
+                return due_ids, True  # another worker has it
+            if due_ids is None:
+                due_ids = self._find_due_ids()
             if self.state == "waiting":
-                self._begin(self._count_work())
-            return self._step()
+                self._begin(len(due_ids) + self._count_open())
+            return due_ids, self._step(due_ids)
         except OperationalError:
-            # Somebody else changed the same rows first: begin the batch anew.
-            self.env.cr.rollback()
-            return False
+            raise
         except Exception as error:
             self.env.cr.rollback()
             _logger.exception("Archive run %s failed", self.id)
-            self.write(
-                {
-                    "state": "failed",
-                    "error": str(error),
-                    "date_end": fields.Datetime.now(),
-                }
-            )
-            return True
+            self._fail(error)
+            return due_ids, True
 
-    def _count_work(self, limit=None):
-        """Return how many records the run has to look at.
+    def _find_due_ids(self):
+        """Return the ids that this run still has to look at."""
+        limit = self.policy_id.run_limit
+        if limit:
+            limit = max(limit - self.done_count, 0)
+            if not limit:
+                return array("i")
+        return self.policy_id._find_ids(max(self.cursor, 0), limit or None)
 
-        :param int limit: stop counting there
-        """
+    def _fail(self, error):
+        """Note why the run failed; try again later, or tell the managers."""
+        attempt = self.try_count
+        retry = attempt < len(RETRY_MINUTES)
+        values = {"try_count": attempt + 1, "error": str(error)}
+        if retry:
+            date = fields.Datetime.now() + timedelta(minutes=RETRY_MINUTES[attempt])
+            values.update(state="waiting", date_retry=date)
+            cron = self.env.ref("crm_archive_policy.ir_cron_run_policies")
+            cron.sudo()._trigger(at=date)
+        else:
+            values.update(state="failed", date_end=fields.Datetime.now())
+        self.write(values)
+        if not retry:
+            self._notify_failure()
+
+    def _notify_failure(self):
+        """Tell the responsible and the archive managers that a run has failed."""
         policy = self.policy_id
-        due = policy._get_model().search_count(policy._get_due_domain(), limit=limit)
-        return due + self.env["crm.archive.candidate"].search_count(
+        managers = self.env.ref("crm_archive_policy.group_archive_manager").all_user_ids
+        people = managers | policy.user_id
+        if policy.company_id:
+            people = people.filtered(lambda u: policy.company_id in u.company_ids)
+        policy.message_notify(
+            partner_ids=people.filtered("active").partner_id.ids,
+            subject=self.env._("Archiving failed: %(policy)s", policy=policy.name),
+            body=self.env._(
+                "The policy “%(policy)s” could not be run: %(error)s. Nothing was "
+                "lost; correct the policy and run it again.",
+                policy=policy.name,
+                error=self.error,
+            ),
+        )
+
+    def _count_open(self, limit=None):
+        """Return how many candidates wait, counting no further than ``limit``."""
+        return self.env["crm.archive.candidate"].search_count(
             self._get_open_domain(), limit=limit
         )
 
@@ -231,9 +325,12 @@ class CrmArchiveRun(models.Model):
         ]
 
     def _begin(self, total):
+        # What has come to match a legal hold since it was last looked at is safe.
+        self.env["crm.archive.hold"]._refresh(self.policy_id.model_name)
         self.write(
             {
                 "state": "running",
+                "error": False,
                 "total_count": total,
                 "date_start": self.date_start or fields.Datetime.now(),
             }
@@ -246,9 +343,10 @@ class CrmArchiveRun(models.Model):
     # WORKING
     # ------------------------------------------------------------
 
-    def _step(self):
+    def _step(self, due_ids):
         """Do the next batch: first what waits, then what is newly due.
 
+        :param due_ids: ascending ids of what was due when the run was planned
         :return: whether the run is over
         """
         self.ensure_one()
@@ -258,11 +356,13 @@ class CrmArchiveRun(models.Model):
         if candidates:
             self._mature(candidates)
             return False
-        records = self.policy_id._find(max(self.cursor, 0), BATCH_SIZE)
-        if records:
-            self.cursor = records[-1].id
-            self._collect(records)
-        if len(records) < BATCH_SIZE:
+        start = bisect_right(due_ids, max(self.cursor, 0))
+        ids = due_ids[start : start + BATCH_SIZE]
+        if ids:
+            self.cursor = ids[-1]
+            self._count(done_count=len(ids))
+            self._collect(self.policy_id._filter_due(ids))
+        if start + len(ids) >= len(due_ids):
             self._finish()
             return True
         return False
@@ -303,7 +403,7 @@ class CrmArchiveRun(models.Model):
         """Archive newly found records, or name them as candidates."""
         records = self._as_actor(records)
         locked = records.try_lock_for_update(allow_referencing=True)
-        self._count(done_count=len(records))
+        faults.point("run: records locked")
         due = self._keep_guarded(locked)
         policy = self.policy_id
         proposed = policy._select_to_propose(due)
@@ -319,11 +419,10 @@ class CrmArchiveRun(models.Model):
             Domain("id", "in", found)
             & Domain("archive_state", "=", "pending")
             & policy._get_scope_domain()
-            & policy._get_trigger_domain()
+            & policy._get_trigger_domain(found)
         )
         records = self._as_actor(still_due).try_lock_for_update(allow_referencing=True)
-        alive = candidates.filtered(lambda c: c.res_id not in set(still_due.ids))
-        self._cancel(alive, self.env._("No longer due: there was a sign of life."))
+        self._cancel_others(candidates, still_due)
         by_record = {candidate.res_id: candidate for candidate in candidates}
         verdicts = policy._get_guards()._get_verdicts(records)
         for guard, ids in _group_ids(verdicts).items():
@@ -331,13 +430,32 @@ class CrmArchiveRun(models.Model):
             self._cancel(guarded, guard.message)
         today = fields.Date.today()
         ready = records.filtered(
-            lambda r: r.id not in verdicts
-            and by_record[r.id].due_date <= today
-            and (by_record[r.id].is_automatic or by_record[r.id].verdict == "approved")
+            lambda r: (
+                r.id not in verdicts
+                and by_record[r.id].due_date <= today
+                and (
+                    by_record[r.id].is_automatic
+                    or by_record[r.id].verdict == "approved"
+                )
+            )
         )
         archived = self._each(ready, self._archive_batch)
         candidates.browse(by_record[res_id].id for res_id in archived.ids).sudo().write(
             {"verdict": "archived", "run_id": self.id}
+        )
+
+    def _cancel_others(self, candidates, still_due):
+        """Let go of candidates whose records the policy would not take any more."""
+        due_ids = set(still_due.ids)
+        others = candidates.filtered(lambda c: c.res_id not in due_ids)
+        records = self._as_actor(others._get_records()).exists()
+        pending = records.filtered(lambda r: r.archive_state == "pending")
+        pending_ids = set(pending.ids)
+        alive = others.filtered(lambda c: c.res_id in pending_ids)
+        self._cancel(alive, self.env._("No longer due: there was a sign of life."))
+        self._cancel(
+            others - alive,
+            self.env._("The record was archived, restored or deleted meanwhile."),
         )
 
     def _keep_guarded(self, records):
@@ -376,8 +494,9 @@ class CrmArchiveRun(models.Model):
 
     def _archive_batch(self, records):
         policy = self.policy_id
+        records = policy._before_archive(records)
         values = policy._prepare_archive_values()
-        archived = records._archive(values, {"policy": policy.id})
+        archived = records._archive(values, policy._prepare_archive_details(records))
         if policy.category_id:
             archived._extend_retention(policy.category_id)
         policy._after_archive(archived)
@@ -389,19 +508,23 @@ class CrmArchiveRun(models.Model):
         due_date = fields.Date.today() + timedelta(days=policy.grace_days)
         dates = records._get_last_interaction_dates()
         to_review = policy._select_to_review(records)
-        candidates = self.env["crm.archive.candidate"].sudo().create(
-            [
-                {
-                    "policy_id": policy.id,
-                    "run_id": self.id,
-                    "res_model": records._name,
-                    "res_id": record.id,
-                    "due_date": due_date,
-                    "is_automatic": record not in to_review,
-                    "last_interaction_date": dates.get(record.id),
-                }
-                for record in records
-            ]
+        candidates = (
+            self.env["crm.archive.candidate"]
+            .sudo()
+            .create(
+                [
+                    {
+                        "policy_id": policy.id,
+                        "run_id": self.id,
+                        "res_model": records._name,
+                        "res_id": record.id,
+                        "due_date": due_date,
+                        "is_automatic": record not in to_review,
+                        "last_interaction_date": dates.get(record.id),
+                    }
+                    for record in records
+                ]
+            )
         )
         records._set_pending(policy, due_date)
         policy._after_propose(candidates)

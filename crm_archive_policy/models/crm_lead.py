@@ -1,4 +1,5 @@
-from odoo import api, models
+from odoo import api, fields, models
+from odoo.fields import Domain
 
 from .crm_archive_interaction import InteractionSource
 from .crm_archive_mixin import LIVE_VALUES, TRANSITION, Transition
@@ -8,9 +9,16 @@ class CrmLead(models.Model):
     _inherit = ["crm.lead", "crm.archive.mixin"]
     _name = "crm.lead"
 
-    _archive_state_idx = models.Index(
-        "(archive_state) WHERE archive_state <> 'live'"
+    archive_duplicate_of_id = fields.Many2one(
+        "crm.lead",
+        "Duplicate of",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="The record with the longer history, which was kept instead.",
     )
+
+    _archive_state_idx = models.Index("(archive_state) WHERE archive_state <> 'live'")
 
     # ------------------------------------------------------------
     # COMPUTE
@@ -89,9 +97,51 @@ class CrmLead(models.Model):
             ),
             InteractionSource("calendar.event", "opportunity_id", "start", []),
             InteractionSource(
-                "sale.order", "opportunity_id", "date_order", [("state", "!=", "cancel")]
+                "sale.order",
+                "opportunity_id",
+                "date_order",
+                [("state", "!=", "cancel")],
             ),
         ]
+
+    def _get_retention_starts(self, event):
+        starts = super()._get_retention_starts(event)
+        if event == "close":
+            closed = self.sudo().filtered("date_closed")
+            starts |= {lead.id: lead.date_closed.date() for lead in closed}
+        return starts
+
+    def _merge_opportunity(
+        self, user_id=False, team_id=False, auto_unlink=True, max_length=5
+    ):
+        """A merge ends no hold, shortens no retention and hides no live lead."""
+        self._check_mergeable()
+        retention = max(filter(None, self.mapped("retention_date")), default=False)
+        live = self.filtered(lambda lead: lead.archive_state in ("live", "pending"))
+        head = super()._merge_opportunity(
+            user_id=user_id,
+            team_id=team_id,
+            auto_unlink=auto_unlink,
+            max_length=max_length,
+        )
+        if retention:
+            head._move({"retention_date": retention})
+        if live and head not in live:
+            head._restore({"how": "merge"})
+        return head
+
+    # ------------------------------------------------------------
+    # DATA QUALITY
+    # ------------------------------------------------------------
+
+    @api.model
+    def _get_unreachable_domain(self):
+        return super()._get_unreachable_domain() & Domain("partner_id", "=", False)
+
+    @api.model
+    def _get_duplicate_domain(self):
+        """A lead of somebody who has bought before is a new one."""
+        return super()._get_duplicate_domain() & Domain("won_status", "=", "pending")
 
     # ------------------------------------------------------------
     # ACTIONS

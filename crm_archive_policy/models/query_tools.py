@@ -1,7 +1,7 @@
 """Small helpers to build set-based SQL from fields of the registry."""
 
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, Query
 
 
 def path_to_sql(model, query, path):
@@ -42,7 +42,13 @@ def search_links(env, model_name, link, domain, target_name):
     field = model._fields[link.split(".")[0]]
     if field.type == "many2one_reference":
         domain &= Domain(field.model_field, "=", target_name)
-    query = model._search(domain)
+    if model_name == target_name:
+        # An alias of its own: the table is likely to be the outer one as well.
+        query = Query(env, f"{model._table}__link", SQL.identifier(model._table))
+        condition = domain.optimize_full(model)._to_sql(model, query.table, query)
+        query.add_where(condition)
+    else:
+        query = model._search(domain)
     return model, query, path_to_sql(model, query, link)
 
 

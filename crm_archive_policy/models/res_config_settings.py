@@ -25,6 +25,18 @@ class ResConfigSettings(models.TransientModel):
         default="days",
     )
     archive_cron_nextcall = fields.Datetime("Next Run")
+    archive_window = fields.Boolean(
+        "Off-Hours Only", config_parameter="crm_archive_policy.window"
+    )
+    archive_window_start = fields.Float(
+        "Between",
+        default=20.0,
+        config_parameter="crm_archive_policy.window_start",
+        help="Hour of the day, in the time zone of the scheduled action's user.",
+    )
+    archive_window_stop = fields.Float(
+        "And", default=6.0, config_parameter="crm_archive_policy.window_stop"
+    )
 
     @api.model
     def _get_archive_cron(self):

@@ -1,5 +1,6 @@
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from .crm_archive_interaction import COMPARE, InteractionSource
@@ -10,9 +11,16 @@ class ResPartner(models.Model):
     _inherit = ["res.partner", "crm.archive.mixin"]
     _name = "res.partner"
 
-    _archive_state_idx = models.Index(
-        "(archive_state) WHERE archive_state <> 'live'"
+    archive_duplicate_of_id = fields.Many2one(
+        "res.partner",
+        "Duplicate of",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="The record with the longer history, which was kept instead.",
     )
+
+    _archive_state_idx = models.Index("(archive_state) WHERE archive_state <> 'live'")
 
     @api.model
     def _get_interaction_sources(self):
@@ -91,6 +99,37 @@ class ResPartner(models.Model):
             yield SQL("EXISTS %s", query.subselect(SQL("1")))
 
     # ------------------------------------------------------------
+    # DATA QUALITY
+    # ------------------------------------------------------------
+
+    @api.model
+    def _get_unreachable_domain(self):
+        """A person is reached by way of the company, and the other way round."""
+        return (
+            super()._get_unreachable_domain()
+            & Domain("parent_id", "=", False)
+            & Domain("child_ids", "not any", [("active", "=", True)])
+        )
+
+    @api.model
+    def _get_duplicate_domain(self):
+        """Further addresses of a contact repeat its e-mail and are no duplicates."""
+        return super()._get_duplicate_domain() & Domain("type", "=", "contact")
+
+    def _exclude_from_duplicates(self, query, key):
+        """Whoever uses the address of their own company is somebody else."""
+        super()._exclude_from_duplicates(query, key)
+        query.add_where(
+            SQL(
+                "NOT EXISTS (SELECT 1 FROM res_partner own_company"
+                " WHERE own_company.id = %s AND %s = %s AND own_company.active)",
+                SQL.identifier(query.table, "parent_id"),
+                SQL.identifier("own_company", key),
+                SQL.identifier(query.table, key),
+            )
+        )
+
+    # ------------------------------------------------------------
     # LIFECYCLE
     # ------------------------------------------------------------
 
@@ -100,8 +139,7 @@ class ResPartner(models.Model):
         if self.env.user.partner_id in self:
             raise UserError(
                 self.env._(
-                    "You cannot archive your own contact. Take it out of the "
-                    "selection."
+                    "You cannot archive your own contact. Take it out of the selection."
                 )
             )
         company = (

@@ -4,7 +4,17 @@ from . import test_policy
 from . import test_guard
 from . import test_run
 from . import test_log
+from . import test_notice
+from . import test_review
+from . import test_review_tour
 from . import test_access
 from . import test_wizard
 from . import test_settings
+from . import test_hold
+from . import test_retention
+from . import test_recontact
+from . import test_quality
 from . import test_tours
+from . import test_cascade
+from . import test_class
+from . import test_trigger

@@ -2,9 +2,10 @@ from datetime import datetime
 
 from dateutil.relativedelta import relativedelta
 
-from odoo.addons.base.tests.test_ir_cron import CronMixinCase
 from odoo.tests import TransactionCase, new_test_user
 from odoo.tools import SQL
+
+from odoo.addons.base.tests.test_ir_cron import CronMixinCase
 
 
 class ArchiveCase(TransactionCase, CronMixinCase):

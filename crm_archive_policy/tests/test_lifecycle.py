@@ -169,9 +169,7 @@ class TestLifecycle(ArchiveCase):
         self.lead._archive()
         won = self.env["crm.stage"].search([("is_won", "=", True)], limit=1)
         self.lead.stage_id = won
-        self.assertRecordValues(
-            self.lead, [{"archive_state": "live", "active": True}]
-        )
+        self.assertRecordValues(self.lead, [{"archive_state": "live", "active": True}])
         self.assertEqual(self.lead.won_status, "won")
 
     def test_batch_with_both_kinds(self):

@@ -38,7 +38,12 @@ class TestPolicy(ArchiveCase):
         self.assertEqual(policy.archived_count, run.archived_count)
 
     def test_every_unit(self):
-        for unit, number in (("days", 400), ("weeks", 60), ("months", 14), ("years", 1)):
+        for unit, number in (
+            ("days", 400),
+            ("weeks", 60),
+            ("months", 14),
+            ("years", 1),
+        ):
             with self.subTest(unit=unit):
                 policy = self.create_policy(
                     idle_number=number,
@@ -85,9 +90,7 @@ class TestPolicy(ArchiveCase):
         until = Date.today() + timedelta(days=99)
         later.retention_date = until
         self.run_policy(self.create_policy(category_id=category.id))
-        self.assertEqual(
-            self.lead.retention_date, Date.today() + timedelta(days=10)
-        )
+        self.assertEqual(self.lead.retention_date, Date.today() + timedelta(days=10))
         self.assertEqual(later.retention_date, until, "only ever extended")
 
     # ------------------------------------------------------------
@@ -124,9 +127,7 @@ class TestPolicy(ArchiveCase):
 
     def test_grace_of_an_automatic_policy(self):
         policy, candidate = self._propose(grace_days=10)
-        self.assertEqual(
-            self.lead.archive_due_date, Date.today() + timedelta(days=10)
-        )
+        self.assertEqual(self.lead.archive_due_date, Date.today() + timedelta(days=10))
         self.run_policy(policy)
         self.assertEqual(self.lead.archive_state, "pending")
         candidate.sudo().due_date = Date.today()
@@ -289,7 +290,9 @@ class TestPolicy(ArchiveCase):
 
     def test_preview_counts_and_writes_nothing(self):
         exempt = self.create_lead("Exempt", archive_exempt=True)
-        policy = self.create_policy(domain="[('name', 'in', ['Silent lead', 'Exempt'])]")
+        policy = self.create_policy(
+            domain="[('name', 'in', ['Silent lead', 'Exempt'])]"
+        )
         log = self.env["crm.archive.log"]
         before = log.search_count([])
         action = policy.with_user(self.manager).action_preview()
@@ -306,6 +309,25 @@ class TestPolicy(ArchiveCase):
         self.assertUntouched(self.lead | exempt)
         self.assertFalse(policy.run_ids)
         self.assertEqual(log.search_count([]), before)
+
+    def test_preview_says_how_much_room_it_is(self):
+        """Twice the records take twice the room; compressed it is less."""
+        # Not of one piece: PostgreSQL would compress what repeats itself as well.
+        body = " ".join(f"Offer {n * 7919 % 1000} of {n}." for n in range(120))
+        leads = self.env["crm.lead"]
+        for number in range(4):
+            lead = self.create_lead(f"Big {number}")
+            lead.message_post(body=body, message_type="comment")
+            leads |= lead
+        self.env.flush_all()
+        live, packed = leads._estimate_bytes(4)
+        self.assertGreater(live, 4 * len(body))
+        self.assertLess(packed, live)
+        self.assertAlmostEqual(leads._estimate_bytes(8)[0], live * 2, delta=8)
+        self.assertEqual(leads.browse()._estimate_bytes(0), (0, 0))
+        policy = self.create_policy(domain=f"[('id', '=', {self.lead.id})]")
+        preview = self.env["crm.archive.preview"]._create_for(policy)
+        self.assertRegex(preview.size_text, r"about \d.* bytes|Kb")
 
     def test_preview_agrees_with_the_run(self):
         self.create_lead("Exempt", archive_exempt=True)

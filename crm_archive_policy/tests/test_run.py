@@ -1,6 +1,10 @@
 from unittest.mock import patch
 
+from freezegun import freeze_time
+from psycopg2 import OperationalError
+
 from odoo.exceptions import UserError
+from odoo.fields import Datetime
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -38,7 +42,7 @@ class TestRun(ArchiveCase):
 
         def failing_write(records, vals):
             if bad in records and vals.get("active") is False:
-                raise UserError("This lead refuses.")
+                raise UserError("This lead refuses.")  # pylint: disable=translation-required
             return write(records, vals)
 
         self.patch(self.env.registry["crm.lead"], "write", failing_write)
@@ -97,14 +101,17 @@ class TestRun(ArchiveCase):
         self._set_batch(4)
         run = self.env["crm.archive.run"].create({"policy_id": self.policy.id})
         run._begin(10)
-        run._step()
+        due_ids = self.policy._find_ids()
+        run._step(due_ids)
         run.with_user(self.manager).action_cancel()
-        self.assertTrue(run._step(), "it is over")
+        self.assertTrue(run._step(due_ids), "it is over")
         self.assertEqual((run.state, run.archived_count), ("cancelled", 4))
 
     @mute_logger(RUN_LOGGER)
     def test_a_failing_policy_does_not_stop_the_next(self):
-        other = self.create_policy(name="Other", domain="[('name', '=', 'Silent lead')]")
+        other = self.create_policy(
+            name="Other", domain="[('name', '=', 'Silent lead')]"
+        )
         self.env.cr.execute(
             "UPDATE crm_archive_policy SET domain = '[(''gone'', ''='', 1)]' "
             "WHERE id = %s",
@@ -112,8 +119,9 @@ class TestRun(ArchiveCase):
         )
         self.env.invalidate_all()
         self.run_cron()
-        self.assertEqual(self.policy.run_ids.state, "failed")
-        self.assertIn("gone", self.policy.run_ids.error)
+        run = self.policy.run_ids
+        self.assertEqual((run.state, run.try_count), ("waiting", 1))
+        self.assertIn("gone", run.error)
         self.assertEqual(other.run_ids.state, "done")
         self.assertEqual(self.lead.archive_state, "archived")
 
@@ -130,3 +138,82 @@ class TestRun(ArchiveCase):
         reason, count = run._get_kept_by_reason()[0]
         self.assertEqual(count, 3)
         self.assertIn(reason, run.kept_summary)
+
+    @mute_logger(RUN_LOGGER)
+    def test_failed_run_is_tried_again_later_and_then_reported(self):
+        run = self.env["crm.archive.run"].create({"policy_id": self.policy.id})
+        cron = "crm_archive_policy.ir_cron_run_policies"
+        for attempt, minutes in enumerate(crm_archive_run.RETRY_MINUTES, 1):
+            with self.capture_triggers(cron) as triggers:
+                run._fail(ValueError("No luck"))
+            self.assertEqual((run.state, run.try_count), ("waiting", attempt))
+            wait = triggers.records.call_at - Datetime.now()
+            self.assertAlmostEqual(wait.total_seconds() / 60, minutes, delta=1)
+            self.assertNotIn(run, self.env["crm.archive.run"]._plan_runs())
+        run._fail(ValueError("No luck"))
+        self.assertEqual(run.state, "failed")
+        notice = self.env["mail.message"].search(
+            [
+                ("model", "=", "crm.archive.policy"),
+                ("res_id", "=", self.policy.id),
+                ("subject", "like", "Archiving failed"),
+            ]
+        )
+        self.assertIn("No luck", notice.body)
+        self.assertIn(self.manager.partner_id, notice.partner_ids)
+
+    def test_failed_run_goes_on_when_its_time_has_come(self):
+        run = self.env["crm.archive.run"].create({"policy_id": self.policy.id})
+        run._fail(ValueError("No luck"))
+        run.date_retry = Datetime.now()
+        self.run_cron()
+        self.assertEqual(self.policy.run_ids, run, "no second run")
+        self.assertRecordValues(
+            run, [{"state": "done", "archived_count": 10, "error": False}]
+        )
+
+    def test_limit_of_a_run(self):
+        self._set_batch(3)
+        self.policy.run_limit = 4
+        run = self.run_policy(self.policy)
+        self.assertEqual((run.state, run.archived_count), ("done", 4))
+        self.run_cron()
+        self.assertEqual(self.policy.archived_count, 8)
+
+    def test_off_hours(self):
+        parameters = self.env["ir.config_parameter"]
+        parameters.set_param("crm_archive_policy.window", "True")
+        parameters.set_param("crm_archive_policy.window_start", "20")
+        parameters.set_param("crm_archive_policy.window_stop", "6")
+        runs = self.env["crm.archive.run"].with_context(tz="Asia/Shanghai")
+        for utc, within in (
+            ("2026-03-01 11:59:00", False),  # 19:59 in Shanghai
+            ("2026-03-01 12:00:00", True),  # 20:00
+            ("2026-03-01 21:59:00", True),  # 05:59
+            ("2026-03-01 22:00:00", False),  # 06:00
+        ):
+            with self.subTest(utc=utc), freeze_time(utc):
+                self.assertEqual(runs._is_within_window(), within)
+        self.patch(type(runs), "_is_within_window", lambda _self: False)
+        self.run_cron()
+        self.assertUntouched(self.leads)
+
+    def test_conflicts_are_left_to_the_next_call(self):
+        """Somebody else keeps changing the same rows: others go on, nothing hangs."""
+        other = self.create_policy(
+            name="Other", domain="[('name', '=', 'Silent lead')]"
+        )
+        step = self.env.registry["crm.archive.run"]._step
+        calls = []
+
+        def conflicting_step(run, due_ids):
+            if run.policy_id == self.policy:
+                calls.append(run)
+                raise OperationalError("could not serialize access")
+            return step(run, due_ids)
+
+        self.patch(self.env.registry["crm.archive.run"], "_step", conflicting_step)
+        self.run_cron()
+        self.assertEqual(len(calls), crm_archive_run.CONFLICTS_MAX)
+        self.assertEqual(other.run_ids.state, "done")
+        self.assertEqual(self.policy.run_ids.state, "waiting")

@@ -1,7 +1,4 @@
-from dateutil.relativedelta import relativedelta
-
 from odoo import api, fields, models
-from odoo.fields import Domain
 
 
 class CrmArchiveExplanation(models.TransientModel):
@@ -49,6 +46,7 @@ class CrmArchiveExplanation(models.TransientModel):
                 "line_ids": [
                     (0, 0, values)
                     for values in (
+                        *self._prepare_hold_lines(record),
                         *self._prepare_policy_lines(record),
                         *self._prepare_guard_lines(record),
                     )
@@ -57,40 +55,28 @@ class CrmArchiveExplanation(models.TransientModel):
         )
 
     def _prepare_policy_lines(self, record):
-        policies = self.env["crm.archive.policy"].sudo().search(
-            [("model_name", "=", record._name)]
+        policies = (
+            self.env["crm.archive.policy"]
+            .sudo()
+            .search([("model_name", "=", record._name)])
         )
         for policy in policies:
-            model = policy._get_model()
-            this = Domain("id", "=", record.id)
-            in_scope = bool(model.search_count(this & policy._get_scope_domain()))
-            due = in_scope and bool(
-                model.search_count(this & policy._get_trigger_domain())
-            )
+            yield {"kind": "policy", "name": policy.name, **policy._explain(record)}
+
+    def _prepare_hold_lines(self, record):
+        """Name the holds that cover the record, to those who may know them."""
+        holds = record._get_holds()
+        known = holds.with_env(self.env)._filtered_access("read")
+        for hold in holds:
             yield {
-                "kind": "policy",
-                "name": policy.name,
-                "applies": due,
-                "date": self._get_due_date(policy, record) if in_scope else False,
-                "text": self._describe_policy(policy, in_scope, due),
+                "kind": "hold",
+                "name": hold.name if hold in known else self.env._("Legal hold"),
+                "applies": True,
+                "date": hold.date_start.date(),
+                "text": self.env._(
+                    "In force: the record is not archived, merged or deleted."
+                ),
             }
-
-    def _describe_policy(self, policy, in_scope, due):
-        if not in_scope:
-            return self.env._("Not about this record: it is outside of the scope.")
-        if not due:
-            return self.env._("In scope, but there has been a sign of life since.")
-        return self.env._("In scope and silent for long enough.")
-
-    @api.model
-    def _get_due_date(self, policy, record):
-        """Return the first day on which the policy would take the record."""
-        last = record.last_interaction_date
-        if not policy.idle_number or not last:
-            return fields.Date.today()
-        return (
-            last + relativedelta(**{policy.idle_unit: policy.idle_number})
-        ).date() + relativedelta(days=1)
 
     def _prepare_guard_lines(self, record):
         guards = self.env["crm.archive.guard"]._get_awake(record._name)
@@ -123,7 +109,10 @@ class CrmArchiveExplanationLine(models.TransientModel):
     _order = "kind desc, id"
 
     explanation_id = fields.Many2one("crm.archive.explanation", ondelete="cascade")
-    kind = fields.Selection([("policy", "Policy"), ("guard", "Guard")], required=True)
+    kind = fields.Selection(
+        [("policy", "Policy"), ("guard", "Guard"), ("hold", "Legal hold")],
+        required=True,
+    )
     name = fields.Char(required=True)
     applies = fields.Boolean()
     date = fields.Date("From")

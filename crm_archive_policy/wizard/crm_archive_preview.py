@@ -1,5 +1,7 @@
 from odoo import api, fields, models
-from odoo.tools import SQL
+from odoo.tools import SQL, human_size
+
+from ..models.crm_archive_size import SAMPLE
 
 
 class CrmArchivePreview(models.TransientModel):
@@ -14,7 +16,18 @@ class CrmArchivePreview(models.TransientModel):
     matched_count = fields.Integer("Due", readonly=True)
     kept_count = fields.Integer("Kept", readonly=True)
     archived_count = fields.Integer("To Archive", readonly=True)
+    size_text = fields.Char("Room", readonly=True)
     line_ids = fields.One2many("crm.archive.preview.line", "preview_id", readonly=True)
+    timeline_html = fields.Html(
+        "Timetable", compute="_compute_timeline_html", sanitize=False
+    )
+
+    @api.depends("policy_id")
+    @api.depends_context("lang")
+    def _compute_timeline_html(self):
+        today = fields.Date.context_today(self)
+        for preview in self:
+            preview.timeline_html = preview.policy_id._render_timeline(today)
 
     @api.model
     def _create_for(self, policy):
@@ -29,17 +42,32 @@ class CrmArchivePreview(models.TransientModel):
             SQL("SELECT count(*) FROM %s due", due.subselect())
         )
         kept, lines = preview._get_kept(due)
+        preview.archived_count = matched - kept
         return self.create(
             {
                 "policy_id": policy.id,
                 "matched_count": matched,
                 "kept_count": kept,
                 "archived_count": matched - kept,
+                "size_text": preview._describe_size(),
                 "line_ids": [
                     (0, 0, {"guard_id": guard.id, "count": count})
                     for guard, count in lines
                 ],
             }
+        )
+
+    def _describe_size(self):
+        """Return a sentence on the room that the records take."""
+        guards = self.policy_id._get_guards()
+        model = self.policy_id._get_model().sudo()
+        sample = model.browse(self._get_due_ids(guards, SAMPLE))
+        live, packed = sample._estimate_bytes(self.archived_count)
+        return self.env._(
+            "They take about %(live)s of the live tables now; compressed, in separate "
+            "storage, it would be about %(packed)s.",
+            live=human_size(live),
+            packed=human_size(packed),
         )
 
     def _get_due_query(self):

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
+from ..models.crm_archive_cascade import LEAD_CASCADE
+
 
 class CrmArchiveWizard(models.TransientModel):
     """Archive contacts or leads by hand: why, for how long, and what else moves."""
@@ -12,9 +14,7 @@ class CrmArchiveWizard(models.TransientModel):
     res_ids = fields.Json(required=True, readonly=True)
     record_count = fields.Integer("Records", compute="_compute_affected")
     record_names = fields.Char("Names", compute="_compute_affected")
-    opened_date = fields.Datetime(
-        readonly=True, default=lambda self: self.env.cr.now()
-    )
+    opened_date = fields.Datetime(readonly=True, default=lambda self: self.env.cr.now())
     reason_id = fields.Many2one("crm.archive.reason", required=True)
     tag_ids = fields.Many2many("crm.archive.tag")
     retention_date = fields.Date(
@@ -31,6 +31,9 @@ class CrmArchiveWizard(models.TransientModel):
         help="The contact persons and addresses of the companies you archive.",
     )
     lead_count = fields.Integer("Open Leads", compute="_compute_affected")
+    lead_cascade = fields.Selection(
+        LEAD_CASCADE, "Their Open Leads", default="keep", required=True
+    )
     activity_count = fields.Integer("Planned Activities", compute="_compute_affected")
     already_count = fields.Integer("Archived Already", compute="_compute_affected")
 
@@ -101,14 +104,7 @@ class CrmArchiveWizard(models.TransientModel):
         """Return the live contact persons and addresses of the contacts."""
         if records._name != "res.partner":
             return records.browse()
-        return records.search(
-            [
-                ("id", "child_of", records.ids),
-                ("id", "not in", records.ids),
-                ("archive_state", "in", ("live", "pending")),
-                ("active", "=", True),
-            ]
-        )
+        return records._get_cascade_children()
 
     def _count_open_leads(self, records):
         if records._name != "res.partner":
@@ -130,9 +126,9 @@ class CrmArchiveWizard(models.TransientModel):
         """
         self.ensure_one()
         records = self._get_records()
-        if self.is_child_included:
-            records |= self._get_children(records)
         records.check_access("write")
+        if self.is_child_included:
+            self._get_children(records).check_access("write")
         if self.is_restricted and not self.can_restrict:
             raise UserError(
                 self.env._("Only archive officers may restrict who sees a record.")
@@ -142,7 +138,12 @@ class CrmArchiveWizard(models.TransientModel):
             raise UserError(self.env._("These records are archived already."))
         self._check_unchanged(records)
         records._check_archivable()
-        archived = records._archive(self._prepare_values(), {"how": "wizard"})
+        values = self._prepare_values()
+        archived = records._archive(values, {"how": "wizard"})
+        if archived._name == "res.partner":
+            archived |= archived._cascade(
+                values, children=self.is_child_included, leads=self.lead_cascade
+            )
         return self._get_done_action(archived)
 
     def _prepare_values(self):
@@ -160,9 +161,11 @@ class CrmArchiveWizard(models.TransientModel):
     def _check_unchanged(self, records):
         """Refuse to archive what somebody else has just worked on."""
         changed = records.filtered(
-            lambda r: r.write_date
-            and r.write_date > self.opened_date
-            and r.write_uid != self.env.user
+            lambda r: (
+                r.write_date
+                and r.write_date > self.opened_date
+                and r.write_uid != self.env.user
+            )
         )
         if changed:
             raise UserError(

@@ -51,7 +51,17 @@ def filled(with_addon):
             + ["-f", str(HERE / "bench_fill.sql")],
             check=True,
         )
-        subprocess.run(["psql", "-q", "-d", name, "-c", "VACUUM ANALYZE crm_lead, res_partner, mail_message"], check=True)
+        subprocess.run(
+            [
+                "psql",
+                "-q",
+                "-d",
+                name,
+                "-c",
+                "VACUUM ANALYZE crm_lead, res_partner, mail_message",
+            ],
+            check=True,
+        )
         databases._mark_complete(name)
     return name
 
@@ -121,7 +131,9 @@ def bench_screens():
     without, with_addon = rounds[0]
     for screen, before in without.items():
         after = with_addon[screen]
-        best = [min(turn[side][screen]["seconds"] for turn in rounds) for side in (0, 1)]
+        best = [
+            min(turn[side][screen]["seconds"] for turn in rounds) for side in (0, 1)
+        ]
         ratio = best[1] / best[0]
         show(f"{screen}, time", f"{ratio:.2f}×", "≤ 1.05×", ratio <= 1.05)
         more = after["queries"] - before["queries"]

@@ -166,14 +166,35 @@ MORE = {
    AND NOT EXISTS (SELECT 1 FROM calendar_attendee a JOIN calendar_event e
         ON e.id = a.event_id WHERE a.partner_id = record.id AND e.start >= %(date)s)
    AND NOT EXISTS (SELECT 1 FROM crm_lead
-        WHERE partner_id = record.id AND create_date >= %(date)s)""",
+        WHERE partner_id = record.id AND create_date >= %(date)s)
+   AND NOT EXISTS (SELECT 1 FROM res_users_log l JOIN res_users u
+        ON u.id = l.create_uid WHERE u.partner_id = record.id
+        AND l.create_date >= %(date)s)
+   AND NOT EXISTS (SELECT 1 FROM res_partner child WHERE child.parent_id = record.id
+        AND child.active AND child.create_date >= %(date)s)
+   AND NOT EXISTS (SELECT 1 FROM res_partner child JOIN mail_message m
+        ON m.model = 'res.partner' AND m.res_id = child.id
+        WHERE child.parent_id = record.id AND child.active AND m.date >= %(date)s
+          AND m.message_type IN ('comment', 'email', 'sms', 'whatsapp_message'))
+   AND NOT EXISTS (SELECT 1 FROM res_partner child JOIN mail_message m
+        ON m.author_id = child.id WHERE child.parent_id = record.id AND child.active
+        AND m.date >= %(date)s AND m.message_type IN ('comment', 'email'))
+   AND NOT EXISTS (SELECT 1 FROM res_partner child JOIN mail_activity a
+        ON a.res_model = 'res.partner' AND a.res_id = child.id AND NOT a.active
+        WHERE child.parent_id = record.id AND child.active AND a.date_done >= %(date)s)
+   AND NOT EXISTS (SELECT 1 FROM res_partner child
+        JOIN calendar_attendee a ON a.partner_id = child.id
+        JOIN calendar_event e ON e.id = a.event_id
+        WHERE child.parent_id = record.id AND child.active AND e.start >= %(date)s)
+   AND NOT EXISTS (SELECT 1 FROM res_partner child
+        JOIN crm_lead l ON l.partner_id = child.id
+        WHERE child.parent_id = record.id AND child.active
+          AND l.create_date >= %(date)s)""",
 }
 
 
 def find():
-    """Walk all that is due in the batches of a run, against one plain query."""
-    from odoo.addons.crm_archive_policy.models.crm_archive_run import BATCH_SIZE
-
+    """Find all that is due as a run does, against one plain query."""
     results = {}
     for model in ("crm.lead", "res.partner"):
         policy = only_policy(model, "[]")
@@ -188,10 +209,7 @@ def find():
             found.extend(env.cr.fetchall())
 
         def walk(policy=policy):
-            last = 0
-            while records := policy._find(last, BATCH_SIZE):
-                last = records[-1].id
-                env.invalidate_all()
+            policy._find_ids()
 
         plain()
         memory = peak_mib()

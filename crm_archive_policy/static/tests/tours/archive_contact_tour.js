@@ -38,8 +38,14 @@ registry.category("web_tour.tours").add("crm_archive_contact", {
             trigger: ".o_notification:contains(1 archived)",
         },
         {
-            trigger: ".alert-info:contains(No sign of life) button[name=action_archive_restore]",
+            trigger:
+                ".alert-info:contains(No sign of life) button[name=action_archive_restore_wizard]",
             content: "the banner says why, and offers the way back",
+            run: "click",
+        },
+        {
+            trigger: ".modal button[name=action_restore]:contains(mistake)",
+            content: "one click says why and restores",
             run: "click",
         },
         {

@@ -6,7 +6,8 @@ registry.category("web_tour.tours").add("crm_archive_policy", {
     steps: () => [
         stepUtils.showAppsMenuItem(),
         {
-            trigger: ".o_app[data-menu-xmlid='crm_archive_policy.crm_archive_menu_root']",
+            trigger:
+                ".o_app[data-menu-xmlid='crm_archive_policy.crm_archive_menu_root']",
             run: "click",
         },
         {
@@ -18,7 +19,8 @@ registry.category("web_tour.tours").add("crm_archive_policy", {
             run: "click",
         },
         {
-            trigger: ".o_field_widget[name=name] input, .o_field_widget[name=name] textarea",
+            trigger:
+                ".o_field_widget[name=name] input, .o_field_widget[name=name] textarea",
             run: "edit Tour policy",
         },
         {
@@ -66,7 +68,11 @@ registry.category("web_tour.tours").add("crm_archive_policy", {
             run: "click",
         },
         {
-            trigger: ".o_control_panel button[name=action_archive_restore]",
+            trigger: ".o_control_panel button[name=action_archive_restore_wizard]",
+            run: "click",
+        },
+        {
+            trigger: ".modal button[name=action_restore]:contains(too early)",
             run: "click",
         },
         {

@@ -1,0 +1,192 @@
+from collections import defaultdict
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.tools import SQL
+
+#: Field of the policy → (colour of its tags, path on contacts, path on leads).
+DIMENSIONS = {
+    "tag_by_industry": (1, "industry_id", "partner_id.industry_id"),
+    "tag_by_country": (4, "country_id", "country_id"),
+    "tag_by_salesperson": (7, "user_id", "user_id"),
+    "tag_by_source": (10, None, "source_id"),
+}
+
+#: The highest rating of a lead, in stars.
+TOP_PRIORITY = "3"
+
+
+class CrmArchivePolicy(models.Model):
+    """Classification of what a policy takes, and who is too valuable to go unseen."""
+
+    _inherit = "crm.archive.policy"
+
+    tag_by_industry = fields.Boolean("Industry")
+    tag_by_country = fields.Boolean("Country")
+    tag_by_salesperson = fields.Boolean("Salesperson")
+    tag_by_source = fields.Boolean("Source", help="Leads only.")
+    revenue_bands = fields.Char(
+        help="Limits between the bands, in company currency, for example "
+        "“1000; 10000; 100000”. Empty: no tag by revenue.",
+    )
+    review_revenue = fields.Float(
+        "Review from a Revenue of",
+        tracking=True,
+        help="Records worth at least so much, in company currency, always go to "
+        "review, whatever the mode: the expected revenue of a lead; the won leads "
+        "and the orders of a contact. 0: no limit.",
+    )
+    review_top_rated = fields.Boolean(
+        "Review Top-Rated Leads",
+        tracking=True,
+        help="Leads with three stars always go to review.",
+    )
+
+    _check_review_revenue = models.Constraint(
+        "CHECK(review_revenue >= 0)", "The revenue from which to review is negative."
+    )
+
+    @api.constrains("revenue_bands")
+    def _check_revenue_bands(self):
+        for policy in self:
+            try:
+                limits = policy._get_revenue_limits()
+            except ValueError:
+                limits = [-1]
+            if limits != sorted(set(limits)) or any(limit <= 0 for limit in limits):
+                raise ValidationError(
+                    self.env._(
+                        "“%(bands)s” are no revenue bands: write growing amounts "
+                        "with semicolons between them, for example 1000; 10000.",
+                        bands=policy.revenue_bands,
+                    )
+                )
+
+    def _get_revenue_limits(self):
+        """Return the limits between the revenue bands.
+
+        :return: list of float, ascending
+        :raise ValueError: when one of them is no number
+        """
+        self.ensure_one()
+        parts = (self.revenue_bands or "").split(";")
+        return [float(part) for part in parts if part.strip()]
+
+    # ------------------------------------------------------------
+    # HIGH VALUE
+    # ------------------------------------------------------------
+
+    def _select_to_review(self, records):
+        selected = super()._select_to_review(records)
+        if selected == records or not (self.review_revenue or self.review_top_rated):
+            return selected
+        valuable = records.browse()
+        if self.review_revenue:
+            revenue = self._get_revenue(records)
+            limit = self.review_revenue
+            valuable = records.filtered(lambda r: revenue.get(r.id, 0) >= limit)
+        if self.review_top_rated and records._name == "crm.lead":
+            valuable |= records.filtered(lambda r: r.priority == TOP_PRIORITY)
+        return selected | valuable
+
+    def _get_revenue(self, records):
+        """Return what the records are worth, in company currency, set-based.
+
+        :param records: contacts or leads
+        :return: dict ``{id: float}``
+        """
+        if records._name == "crm.lead":
+            return {lead.id: lead.expected_revenue for lead in records.sudo()}
+        revenue = defaultdict(float)
+        for model, partner, amount, domain in self._get_revenue_sources():
+            if model not in self.env:
+                continue
+            model = self.env[model].sudo().with_context(active_test=False)
+            query = model._search([*domain, (partner, "in", records.ids)])
+            partner_id = model._field_to_sql(query.table, partner, query)
+            query.groupby = partner_id
+            rows = self.env.execute_query(
+                query.select(partner_id, SQL("sum(%s)", amount(model, query)))
+            )
+            for record_id, total in rows:
+                revenue[record_id] += float(total or 0)
+        return revenue
+
+    @api.model
+    def _get_revenue_sources(self):
+        """Return where the revenue of a contact is found, installed or not.
+
+        :return: list of ``(model, partner field, callable (model, query) -> SQL of
+            the amount in company currency, domain)``
+        """
+
+        def column(name):
+            return lambda model, query: model._field_to_sql(query.table, name, query)
+
+        def in_company_currency(model, query):
+            return SQL(
+                "%s / COALESCE(NULLIF(%s, 0), 1)",
+                model._field_to_sql(query.table, "amount_total", query),
+                model._field_to_sql(query.table, "currency_rate", query),
+            )
+
+        return [
+            (
+                "crm.lead",
+                "partner_id",
+                column("expected_revenue"),
+                [("won_status", "=", "won")],
+            ),
+            (
+                "sale.order",
+                "partner_id",
+                in_company_currency,
+                [("state", "=", "sale"), ("opportunity_id", "=", False)],
+            ),
+        ]
+
+    # ------------------------------------------------------------
+    # CLASSIFICATION
+    # ------------------------------------------------------------
+
+    def _after_archive(self, records):
+        super()._after_archive(records)
+        self._classify(records)
+
+    def _classify(self, records):
+        """Tag records by value, one write a tag and not one a record.
+
+        :param records: what the policy has just archived
+        """
+        groups = defaultdict(list)
+        position = 2 if records._name == "crm.lead" else 1
+        for name, dimension in DIMENSIONS.items():
+            path = dimension[position]
+            if not self[name] or not path:
+                continue
+            label = self._fields[name].string
+            for record in records.sudo():
+                value = record.mapped(path)[:1]
+                if value:
+                    groups[label, value.display_name, dimension[0]].append(record.id)
+        for label, ids in self._group_by_band(records).items():
+            groups[self._fields["revenue_bands"].string, label, 2] = ids
+        for (dimension, value, color), ids in groups.items():
+            tag = self.env["crm.archive.tag"]._find_or_create(
+                f"{dimension}: {value}", color
+            )
+            records.browse(ids)._move({"archive_tag_ids": [(4, tag.id)]})
+
+    def _group_by_band(self, records):
+        limits = self._get_revenue_limits()
+        groups = defaultdict(list)
+        if not limits:
+            return groups
+        revenue = self._get_revenue(records)
+        for record in records:
+            value = revenue.get(record.id, 0)
+            low = max((limit for limit in limits if limit <= value), default=0)
+            high = min((limit for limit in limits if limit > value), default=None)
+            label = f"{low:,.0f} – {high:,.0f}" if high else f"≥ {low:,.0f}"
+            groups[label].append(record.id)
+        return groups

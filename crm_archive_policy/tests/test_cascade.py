@@ -1,0 +1,119 @@
+from odoo.tests import Form, tagged
+
+from .common import ArchiveCase
+
+
+@tagged("post_install", "-at_install")
+class TestCascade(ArchiveCase):
+    """What goes with a contact, and comes back with it."""
+
+    def setUp(self):
+        super().setUp()
+        self.company = self.create_contact("Company", is_company=True)
+        self.person = self.create_contact("Person", parent_id=self.company.id)
+        self.office = self.create_contact("Office", parent_id=self.person.id)
+        self.open_lead = self.create_lead("Open", partner_id=self.person.id)
+        self.family = self.company | self.person | self.office
+
+    def _policy(self, **values):
+        return self.create_policy(
+            "res.partner", domain=f"[('id', '=', {self.company.id})]", **values
+        )
+
+    def _states(self, records=None):
+        return (records or self.family).mapped("archive_state")
+
+    def test_nothing_goes_along_by_default(self):
+        self.open_lead.action_set_lost()
+        self.run_policy(self._policy())
+        self.assertEqual(self._states(), ["archived", "live", "live"])
+
+    def test_children_go_and_come_back(self):
+        self.run_policy(self._policy(cascade_child=True, restrict_access=True))
+        # The person has an open lead, which protects him.
+        self.assertEqual(self._states(), ["archived", "live", "archived"])
+        self.assertTrue(self.office.archive_restricted)
+        self.assertEqual(self.office.archive_cascade_partner_id, self.company)
+        self.company.action_archive_restore()
+        self.assertEqual(self._states(), ["live"] * 3)
+        self.assertFalse(self.office.archive_cascade_partner_id)
+
+    def test_restore_brings_back_nothing_else(self):
+        self.office.action_archive()
+        policy = self._policy(cascade_child=True, cascade_lead="archive")
+        self.run_policy(policy)
+        self.assertEqual(self._states(), ["archived"] * 3)
+        self.company.action_archive_restore()
+        self.assertEqual(self._states(), ["live", "live", "archived"])
+
+    def test_open_leads_protect_unless_they_go_along(self):
+        domain = f"[('id', '=', {self.person.id})]"
+        policy = self.create_policy("res.partner", domain=domain)
+        self.run_policy(policy)
+        self.assertUntouched(self.person)
+        policy.cascade_lead = "archive"
+        self.run_policy(policy)
+        self.assertEqual(self.person.archive_state, "archived")
+        self.assertEqual(self.open_lead.archive_state, "archived")
+
+    def test_leads_are_lost_and_reopened_exactly(self):
+        self.open_lead.write({"probability": 42.5})
+        names = ["active", "probability", "automated_probability", "won_status"]
+        names += ["date_closed", "lost_reason_id", "stage_id"]
+        before = self.open_lead.read(names)
+        frequencies = self.env["crm.lead.scoring.frequency"].search_read(
+            [], ["variable", "value", "team_id", "lost_count"]
+        )
+        policy = self._policy(cascade_child=True, cascade_lead="lose")
+        self.run_policy(policy)
+        self.assertEqual(self._states(), ["archived"] * 3)
+        self.assertRecordValues(
+            self.open_lead,
+            [{"archive_state": "live", "won_status": "lost", "active": False}],
+        )
+        self.company.action_archive_restore()
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertEqual(self.open_lead.read(names), before)
+        self.assertFalse(self.open_lead.archive_snapshot)
+        after = self.env["crm.lead.scoring.frequency"].search_read(
+            [], ["variable", "value", "team_id", "lost_count"]
+        )
+
+        def key(frequency):
+            return frequency["variable"], frequency["value"], frequency["team_id"]
+
+        lost = {key(frequency): frequency["lost_count"] for frequency in frequencies}
+        for frequency in after:
+            # Core starts a new frequency at 0.1, so that nothing is ever 0.
+            before_loss = lost.get(key(frequency), 0.1)
+            self.assertAlmostEqual(frequency["lost_count"], before_loss)
+
+    def test_a_reopened_lead_is_left_alone(self):
+        self.run_policy(self._policy(cascade_child=True, cascade_lead="lose"))
+        self.open_lead.action_unarchive()
+        self.open_lead.probability = 77
+        self.company.action_archive_restore()
+        self.assertEqual(self.open_lead.probability, 77)
+
+    def test_guarded_leads_stay(self):
+        self.open_lead.archive_exempt = True
+        self.run_policy(self._policy(cascade_child=True, cascade_lead="archive"))
+        self.assertUntouched(self.open_lead)
+
+    def test_wizard(self):
+        action = self.company.with_user(self.officer).action_archive_wizard()
+        form = Form(
+            self.env[action["res_model"]]
+            .with_user(self.officer)
+            .with_context(**action["context"])
+        )
+        form.reason_id = self.reason
+        form.is_child_included = True
+        form.lead_cascade = "archive"
+        form.save().action_archive()
+        self.assertEqual(self._states(), ["archived"] * 3)
+        self.assertEqual(self.open_lead.archive_state, "archived")
+        self.company.with_user(self.officer).action_archive_restore()
+        self.assertEqual(self._states(), ["live"] * 3)
+        self.assertEqual(self.open_lead.archive_state, "live")
