@@ -26,11 +26,10 @@ class CrmArchiveDataQuality(models.AbstractModel):
     _inherit = ["crm.archive.interaction"]
     _description = "Data Quality"
 
+    # Equality look-ups of duplicates and of people who get in touch again. Phone
+    # numbers of leads have core's own index.
     _duplicate_email_idx = models.Index(
         "(email_normalized) WHERE email_normalized IS NOT NULL"
-    )
-    _duplicate_phone_idx = models.Index(
-        "(phone_sanitized) WHERE phone_sanitized IS NOT NULL"
     )
 
     @api.model

@@ -469,7 +469,7 @@ class CrmArchiveRun(models.Model):
             reasons.update(str(guard.id) for guard in verdicts.values())
             self.kept_reasons = dict(reasons)
             self._count(kept_count=len(verdicts))
-        return records.filtered(lambda record: record.id not in verdicts)
+        return records.browse(i for i in records.ids if i not in verdicts)
 
     def _each(self, records, act):
         """Apply ``act`` to the batch; on an error halve it until the bad record is

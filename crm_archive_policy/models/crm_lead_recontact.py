@@ -6,13 +6,6 @@ class CrmLead(models.Model):
 
     _inherit = "crm.lead"
 
-    _archived_email_idx = models.Index(
-        "(email_normalized) WHERE archive_state = 'archived'"
-    )
-    _archived_phone_idx = models.Index(
-        "(phone_sanitized) WHERE archive_state = 'archived'"
-    )
-
     @api.model_create_multi
     def create(self, vals_list):
         leads = super().create(vals_list)

@@ -21,6 +21,9 @@ class ResPartner(models.Model):
     )
 
     _archive_state_idx = models.Index("(archive_state) WHERE archive_state <> 'live'")
+    _duplicate_phone_idx = models.Index(
+        "(phone_sanitized) WHERE phone_sanitized IS NOT NULL"
+    )
 
     @api.model
     def _get_interaction_sources(self):

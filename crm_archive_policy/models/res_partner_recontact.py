@@ -9,14 +9,6 @@ class ResPartner(models.Model):
 
     _inherit = "res.partner"
 
-    # Only the archive: the indexes are as small as it is, and cost daily work nothing.
-    _archived_email_idx = models.Index(
-        "(email_normalized) WHERE archive_state = 'archived'"
-    )
-    _archived_phone_idx = models.Index(
-        "(phone_sanitized) WHERE archive_state = 'archived'"
-    )
-
     @api.model_create_multi
     def create(self, vals_list):
         partners = super().create(vals_list)
