@@ -6,7 +6,13 @@ import databases
 import pytest
 
 MODULES = ["crm", "contacts", "sale_crm", "account", "mass_mailing"]
-TAGS = ["TestRecontactMailings", "TestGuard", "TestInteraction", "TestCascade"]
+TAGS = [
+    "TestRecontactMailings",
+    "TestGuard",
+    "TestGuardDocuments",
+    "TestInteraction",
+    "TestCascade",
+]
 
 
 @pytest.fixture(scope="module")

@@ -143,3 +143,38 @@ class TestGuard(ArchiveCase):
         guards._get_verdicts(leads)
         with self.assertQueryCount(len(guards)):
             guards._get_verdicts(leads)
+
+
+@tagged("post_install", "-at_install")
+class TestGuardDocuments(ArchiveCase):
+    """Open documents protect their partner, where the documents exist."""
+
+    def _is_kept(self, record):
+        guards = self.env["crm.archive.guard"]._get_awake(record._name)
+        return record.id in guards._get_verdicts(record)
+
+    def test_open_order(self):
+        if "sale.order" not in self.env:
+            self.skipTest("sale is not installed")
+        delivery = self.create_contact("Delivery address")
+        order = self.env["sale.order"].create(
+            {"partner_id": self.contact.id, "partner_shipping_id": delivery.id}
+        )
+        self.assertTrue(self._is_kept(self.contact))
+        self.assertTrue(self._is_kept(delivery))
+        order._action_cancel()
+        self.env.flush_all()
+        self.assertFalse(self._is_kept(self.contact))
+        self.assertFalse(self._is_kept(delivery))
+
+    def test_unpaid_invoice(self):
+        if "account.move" not in self.env:
+            self.skipTest("account is not installed")
+        self.assertFalse(self._is_kept(self.contact))
+        move = self.env["account.move"].create(
+            {"move_type": "out_invoice", "partner_id": self.contact.id}
+        )
+        self.assertTrue(self._is_kept(self.contact))
+        move.button_cancel()
+        self.env.flush_all()
+        self.assertFalse(self._is_kept(self.contact))

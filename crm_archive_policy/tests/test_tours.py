@@ -35,3 +35,56 @@ class TestTours(ArchiveCase, HttpCase):
         self.assertEqual(leads.mapped("archive_state"), ["live", "archived"])
         policy = self.env["crm.archive.policy"].search([("name", "=", "Tour policy")])
         self.assertEqual(policy.run_ids.archived_count, 2)
+
+    def test_hold_and_lift(self):
+        self.start_tour(
+            "/odoo/action-crm_archive_policy.crm_archive_hold_action",
+            "crm_archive_hold",
+            login="manager",
+        )
+        hold = self.env["crm.archive.hold"].search([("name", "=", "Case 2026-114")])
+        self.assertRecordValues(
+            hold,
+            [
+                {
+                    "state": "lifted",
+                    "lift_reason": "Settled",
+                    "lift_user_id": self.manager.id,
+                }
+            ],
+        )
+        self.assertFalse(self.contact.archive_on_hold)
+        log = self.env["crm.archive.log"].search(
+            [("res_model", "=", "res.partner"), ("res_id", "=", self.contact.id)]
+        )
+        self.assertEqual(log.mapped("action"), ["lift", "hold"])
+
+    def test_watch_and_stop_a_run(self):
+        policy = self.create_policy()
+        run = self.env["crm.archive.run"].create({"policy_id": policy.id})
+        run._begin(100)
+        run._count(done_count=20, archived_count=20)
+        self.start_tour(
+            f"/odoo/action-crm_archive_policy.crm_archive_run_action/{run.id}",
+            "crm_archive_run",
+            login="manager",
+        )
+        self.assertEqual(run.state, "cancelled")
+        self.assertTrue(run.date_end)
+
+    def test_bring_back_who_got_in_touch(self):
+        self.contact.email = "silent@example.com"
+        policy = self.create_policy(
+            "res.partner", domain=f"[('id', '=', {self.contact.id})]"
+        )
+        self.run_policy(policy)
+        self.assertEqual(self.contact.archive_state, "archived")
+        self.env["crm.lead"].create(
+            {"name": "Here again", "email_from": "silent@example.com"}
+        )
+        self.start_tour(
+            "/odoo/action-crm_archive_policy.crm_archive_recontact_action",
+            "crm_archive_recontact",
+            login="officer",
+        )
+        self.assertUntouched(self.contact)
