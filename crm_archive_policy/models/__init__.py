@@ -14,6 +14,8 @@ from . import crm_archive_policy_trigger
 from . import crm_archive_policy_notice
 from . import crm_archive_policy_timeline
 from . import crm_archive_run
+from . import crm_archive_run_error
+from . import crm_archive_run_schedule
 from . import crm_archive_candidate
 from . import crm_archive_candidate_duplicate
 from . import crm_archive_notice
@@ -25,6 +27,7 @@ from . import crm_archive_recontact_match
 from . import crm_archive_restore_stat
 from . import crm_archive_policy_quality
 from . import crm_archive_hold
+from . import crm_archive_hold_cover
 from . import crm_archive_hold_record
 from . import crm_lead
 from . import mail_template

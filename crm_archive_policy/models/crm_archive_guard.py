@@ -1,11 +1,8 @@
-from ast import literal_eval
-
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .query_tools import search_links
+from .query_tools import DOMAIN_ERRORS, parse_domain, search_links
 
 
 class CrmArchiveGuard(models.Model):
@@ -60,7 +57,7 @@ class CrmArchiveGuard(models.Model):
                 if guard.model_name in self.env:
                     domain.validate(self.env[guard.model_name])
                     guard._get_link_targets()
-            except (ValueError, SyntaxError, KeyError, TypeError) as error:
+            except DOMAIN_ERRORS as error:
                 raise ValidationError(
                     self.env._(
                         "The guard “%(name)s” cannot be evaluated: %(error)s. Check "
@@ -72,7 +69,7 @@ class CrmArchiveGuard(models.Model):
 
     def _get_domain(self):
         self.ensure_one()
-        return Domain(literal_eval(self.domain or "[]"))
+        return parse_domain(self.env, self.domain)
 
     def _get_link_targets(self):
         """Return the names of the models that the link field points at.

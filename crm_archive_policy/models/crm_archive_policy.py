@@ -1,18 +1,14 @@
 from array import array
-from ast import literal_eval
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .query_tools import as_domain
+from .query_tools import DOMAIN_ERRORS, as_domain, parse_domain
 
 #: Models whose records have a lifecycle; other modules extend the list.
 LIFECYCLE_MODELS = ("res.partner", "crm.lead")
-
-#: A domain longer than this is a mistake or an attack, and slow either way.
-DOMAIN_MAX_TERMS = 500
 
 
 class CrmArchivePolicy(models.Model):
@@ -174,7 +170,7 @@ class CrmArchivePolicy(models.Model):
             try:
                 domain = policy._get_domain()
                 domain.validate(policy._get_model())
-            except (ValueError, SyntaxError, KeyError, TypeError, MemoryError) as error:
+            except DOMAIN_ERRORS as error:
                 raise ValidationError(
                     self.env._(
                         "The records of the policy “%(name)s” cannot be found with "
@@ -191,14 +187,7 @@ class CrmArchivePolicy(models.Model):
         :raise ValueError: when it is not a list of literals, or far too long
         """
         self.ensure_one()
-        terms = literal_eval((self.domain or "[]").strip())
-        if not isinstance(terms, list):
-            raise ValueError(self.env._("a domain is a list of conditions"))  # noqa: TRY004 - the caller's contract
-        if len(terms) > DOMAIN_MAX_TERMS:
-            raise ValueError(
-                self.env._("more than %(max)s conditions", max=DOMAIN_MAX_TERMS)
-            )
-        return Domain(terms)
+        return parse_domain(self.env, self.domain)
 
     # ------------------------------------------------------------
     # FINDING

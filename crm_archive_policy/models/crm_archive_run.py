@@ -1,7 +1,7 @@
 import logging
 from array import array
 from bisect import bisect_right
-from collections import Counter, deque
+from collections import Counter
 from datetime import timedelta
 
 from psycopg2 import OperationalError
@@ -18,13 +18,6 @@ BATCH_SIZE = 1000
 
 #: A button finishes up to so many records itself; more go to the scheduled action.
 INLINE_MAX = 20_000
-
-#: Times in a row that a batch may meet somebody else's changes before it is left
-#: to the next call of the scheduled action.
-CONFLICTS_MAX = 5
-
-#: Minutes until a failed run is tried again; after the last one it stays failed.
-RETRY_MINUTES = (5, 30, 240)
 
 
 class CrmArchiveRun(models.Model):
@@ -176,99 +169,6 @@ class CrmArchiveRun(models.Model):
             pass
         return run.sudo(self.env.su)
 
-    @api.model
-    def _run_all(self):
-        """Body of the scheduled action: one run a policy, batch by batch.
-
-        Unfinished runs go first. Only here is anything committed.
-        """
-        cron = self.env["ir.cron"]
-        queue = deque(self._plan_runs())
-        conflicts = Counter()
-        plans = {}
-        if not cron._commit_progress(remaining=len(queue)):
-            return
-        while queue and self._is_within_window():
-            run = queue.popleft()
-            try:
-                plans[run], finished = run._step_safely(plans.get(run))
-                conflicts[run] = 0
-            except OperationalError:
-                # Somebody else changed the same rows: the others first, then anew.
-                self.env.cr.rollback()
-                conflicts[run] += 1
-                finished = conflicts[run] == CONFLICTS_MAX
-                if not finished:
-                    queue.append(run)
-                    continue
-            if finished:
-                plans.pop(run, None)
-            else:
-                queue.appendleft(run)
-            faults.point("run: batch done")
-            seconds = cron._commit_progress(int(finished), remaining=len(queue))
-            faults.point("run: batch committed")
-            if not seconds:
-                return
-
-    @api.model
-    def _plan_runs(self):
-        """Return the runs to work on: unfinished ones first, then one a policy.
-
-        A failed run whose time has not come yet keeps its policy waiting with it.
-        """
-        now = fields.Datetime.now()
-        unfinished = self.search([("state", "in", ("waiting", "running"))], order="id")
-        policies = self.env["crm.archive.policy"].search([])
-        new = [
-            self.create({"policy_id": policy.id})
-            for policy in policies - unfinished.policy_id
-        ]
-        ready = unfinished.filtered(lambda r: not r.date_retry or r.date_retry <= now)
-        return [*ready, *new]
-
-    @api.model
-    def _is_within_window(self):
-        """Tell whether the scheduled action may work at this time of day.
-
-        The window is in the time zone of the user the action runs as; one that
-        ends before it starts goes over midnight.
-        """
-        parameters = self.env["ir.config_parameter"].sudo()
-        if not parameters.get_param("crm_archive_policy.window"):
-            return True
-        start = float(parameters.get_param("crm_archive_policy.window_start") or 0)
-        stop = float(parameters.get_param("crm_archive_policy.window_stop") or 0)
-        now = fields.Datetime.context_timestamp(self, fields.Datetime.now())
-        hour = now.hour + now.minute / 60
-        if start <= stop:
-            return start <= hour < stop
-        return hour >= start or hour < stop
-
-    def _step_safely(self, due_ids):
-        """Do the next batch of this run; a failure ends the run, not the others.
-
-        :param due_ids: what the previous step returned, None at first
-        :return: ``(ids that are due, whether the run is over)``
-        :raise OperationalError: when somebody else changes the same rows
-        """
-        self.ensure_one()
-        try:
-            if not self.try_lock_for_update(allow_referencing=True):
-                return due_ids, True  # another worker has it
-            if due_ids is None:
-                due_ids = self._find_due_ids()
-            if self.state == "waiting":
-                self._begin(len(due_ids) + self._count_open())
-            return due_ids, self._step(due_ids)
-        except OperationalError:
-            raise
-        except Exception as error:
-            self.env.cr.rollback()
-            _logger.exception("Archive run %s failed", self.id)
-            self._fail(error)
-            return due_ids, True
-
     def _find_due_ids(self):
         """Return the ids that this run still has to look at."""
         limit = self.policy_id.run_limit
@@ -277,40 +177,6 @@ class CrmArchiveRun(models.Model):
             if not limit:
                 return array("i")
         return self.policy_id._find_ids(max(self.cursor, 0), limit or None)
-
-    def _fail(self, error):
-        """Note why the run failed; try again later, or tell the managers."""
-        attempt = self.try_count
-        retry = attempt < len(RETRY_MINUTES)
-        values = {"try_count": attempt + 1, "error": str(error)}
-        if retry:
-            date = fields.Datetime.now() + timedelta(minutes=RETRY_MINUTES[attempt])
-            values.update(state="waiting", date_retry=date)
-            cron = self.env.ref("crm_archive_policy.ir_cron_run_policies")
-            cron.sudo()._trigger(at=date)
-        else:
-            values.update(state="failed", date_end=fields.Datetime.now())
-        self.write(values)
-        if not retry:
-            self._notify_failure()
-
-    def _notify_failure(self):
-        """Tell the responsible and the archive managers that a run has failed."""
-        policy = self.policy_id
-        managers = self.env.ref("crm_archive_policy.group_archive_manager").all_user_ids
-        people = managers | policy.user_id
-        if policy.company_id:
-            people = people.filtered(lambda u: policy.company_id in u.company_ids)
-        policy.message_notify(
-            partner_ids=people.filtered("active").partner_id.ids,
-            subject=self.env._("Archiving failed: %(policy)s", policy=policy.name),
-            body=self.env._(
-                "The policy “%(policy)s” could not be run: %(error)s. Nothing was "
-                "lost; correct the policy and run it again.",
-                policy=policy.name,
-                error=self.error,
-            ),
-        )
 
     def _count_open(self, limit=None):
         """Return how many candidates wait, counting no further than ``limit``."""
@@ -584,20 +450,6 @@ class CrmArchiveRun(models.Model):
                 "res_id": self.id,
             }
         return {**action, "domain": [("id", "in", self.ids)]}
-
-
-class CrmArchiveRunError(models.Model):
-    """A record that a run had to skip, with the reason."""
-
-    _name = "crm.archive.run.error"
-    _description = "Archive Run Error"
-
-    run_id = fields.Many2one(
-        "crm.archive.run", required=True, ondelete="cascade", index=True
-    )
-    res_model = fields.Char("Model", required=True)
-    res_id = fields.Many2oneReference("Record", model_field="res_model", required=True)
-    message = fields.Text(required=True)
 
 
 def _group_ids(verdicts):

@@ -1,5 +1,7 @@
 """Small helpers to build set-based SQL from fields of the registry."""
 
+from ast import literal_eval
+
 from odoo.fields import Domain
 from odoo.tools import SQL, Query
 
@@ -67,3 +69,26 @@ def as_domain(condition):
 def identifier_id(alias):
     """Return the id column of a table alias."""
     return SQL.identifier(alias, "id")
+
+
+#: A domain longer than this is a mistake or an attack, and slow either way.
+DOMAIN_MAX_TERMS = 500
+
+#: What a text that is no domain may raise, when it is parsed or validated.
+DOMAIN_ERRORS = (ValueError, SyntaxError, KeyError, TypeError, MemoryError)
+
+
+def parse_domain(env, text):
+    """Parse the domain that somebody has written; nothing in it is ever executed.
+
+    :param env: environment, for the language of the errors
+    :param str text: list of literals
+    :return: :class:`~odoo.fields.Domain`
+    :raise ValueError: when it is not a list of literals, or far too long
+    """
+    terms = literal_eval((text or "[]").strip())
+    if not isinstance(terms, list):
+        raise ValueError(env._("a domain is a list of conditions"))  # noqa: TRY004 - the caller's contract
+    if len(terms) > DOMAIN_MAX_TERMS:
+        raise ValueError(env._("more than %(max)s conditions", max=DOMAIN_MAX_TERMS))
+    return Domain(terms)

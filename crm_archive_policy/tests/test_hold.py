@@ -374,7 +374,7 @@ class TestHold(ArchiveCase):
         cron = self.env.ref("crm_archive_policy.ir_cron_refresh_holds")
         module = "odoo.addons.crm_archive_policy.models.crm_archive_hold"
         with (
-            patch(f"{module}.BATCH_SIZE", 2),
+            patch(f"{module}_cover.BATCH_SIZE", 2),
             patch(f"{module}.INLINE_MAX", 4),
             self.capture_triggers(cron.id) as triggers,
         ):

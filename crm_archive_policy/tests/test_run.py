@@ -8,10 +8,11 @@ from odoo.fields import Datetime
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..models import crm_archive_run
+from ..models import crm_archive_run, crm_archive_run_schedule
 from .common import ArchiveCase
 
 RUN_LOGGER = "odoo.addons.crm_archive_policy.models.crm_archive_run"
+SCHEDULE_LOGGER = "odoo.addons.crm_archive_policy.models.crm_archive_run_schedule"
 
 
 @tagged("post_install", "-at_install")
@@ -35,7 +36,7 @@ class TestRun(ArchiveCase):
         self.assertEqual(set(self.leads.mapped("archive_state")), {"archived"})
         self.assertEqual(run.progress, 100)
 
-    @mute_logger(RUN_LOGGER)
+    @mute_logger(RUN_LOGGER, SCHEDULE_LOGGER)
     def test_one_bad_record_stops_nobody(self):
         bad = self.leads[4]
         write = self.env.registry["crm.lead"].write
@@ -107,7 +108,7 @@ class TestRun(ArchiveCase):
         self.assertTrue(run._step(due_ids), "it is over")
         self.assertEqual((run.state, run.archived_count), ("cancelled", 4))
 
-    @mute_logger(RUN_LOGGER)
+    @mute_logger(RUN_LOGGER, SCHEDULE_LOGGER)
     def test_a_failing_policy_does_not_stop_the_next(self):
         other = self.create_policy(
             name="Other", domain="[('name', '=', 'Silent lead')]"
@@ -139,11 +140,11 @@ class TestRun(ArchiveCase):
         self.assertEqual(count, 3)
         self.assertIn(reason, run.kept_summary)
 
-    @mute_logger(RUN_LOGGER)
+    @mute_logger(RUN_LOGGER, SCHEDULE_LOGGER)
     def test_failed_run_is_tried_again_later_and_then_reported(self):
         run = self.env["crm.archive.run"].create({"policy_id": self.policy.id})
         cron = "crm_archive_policy.ir_cron_run_policies"
-        for attempt, minutes in enumerate(crm_archive_run.RETRY_MINUTES, 1):
+        for attempt, minutes in enumerate(crm_archive_run_schedule.RETRY_MINUTES, 1):
             with self.capture_triggers(cron) as triggers:
                 run._fail(ValueError("No luck"))
             self.assertEqual((run.state, run.try_count), ("waiting", attempt))
@@ -214,6 +215,6 @@ class TestRun(ArchiveCase):
 
         self.patch(self.env.registry["crm.archive.run"], "_step", conflicting_step)
         self.run_cron()
-        self.assertEqual(len(calls), crm_archive_run.CONFLICTS_MAX)
+        self.assertEqual(len(calls), crm_archive_run_schedule.CONFLICTS_MAX)
         self.assertEqual(other.run_ids.state, "done")
         self.assertEqual(self.policy.run_ids.state, "waiting")

@@ -1,3 +1,4 @@
+from . import crm_archive_records
 from . import crm_archive_wizard
 from . import crm_archive_keep
 from . import crm_archive_restore

@@ -8,12 +8,9 @@ class CrmArchiveWizard(models.TransientModel):
     """Archive contacts or leads by hand: why, for how long, and what else moves."""
 
     _name = "crm.archive.wizard"
+    _inherit = ["crm.archive.records"]
     _description = "Archive"
 
-    res_model = fields.Char(required=True, readonly=True)
-    res_ids = fields.Json(required=True, readonly=True)
-    record_count = fields.Integer("Records", compute="_compute_affected")
-    record_names = fields.Char("Names", compute="_compute_affected")
     opened_date = fields.Datetime(readonly=True, default=lambda self: self.env.cr.now())
     reason_id = fields.Many2one("crm.archive.reason", required=True)
     tag_ids = fields.Many2many("crm.archive.tag")
@@ -37,18 +34,6 @@ class CrmArchiveWizard(models.TransientModel):
     activity_count = fields.Integer("Planned Activities", compute="_compute_affected")
     already_count = fields.Integer("Archived Already", compute="_compute_affected")
 
-    @api.model
-    def default_get(self, fields_list):
-        values = super().default_get(fields_list)
-        context = self.env.context
-        values.setdefault("res_model", context.get("active_model"))
-        values.setdefault(
-            "res_ids",
-            context.get("active_ids")
-            or ([context["active_id"]] if context.get("active_id") else []),
-        )
-        return values
-
     # ------------------------------------------------------------
     # COMPUTE
     # ------------------------------------------------------------
@@ -59,10 +44,6 @@ class CrmArchiveWizard(models.TransientModel):
             records = wizard._get_records()
             children = wizard._get_children(records)
             taken = records | children if wizard.is_child_included else records
-            wizard.record_count = len(records)
-            wizard.record_names = ", ".join(records[:3].mapped("display_name")) + (
-                "…" if len(records) > 3 else ""
-            )
             wizard.already_count = len(
                 records.filtered(lambda r: r.archive_state in ("archived", "vaulted"))
             )
@@ -90,15 +71,6 @@ class CrmArchiveWizard(models.TransientModel):
                         date=wizard.retention_date,
                     )
                 )
-
-    def _get_records(self):
-        """Return the records to archive, inactive ones included."""
-        self.ensure_one()
-        models_ = self.env["crm.archive.policy"]._get_lifecycle_models()
-        if self.res_model not in models_:
-            raise UserError(self.env._("Only contacts and leads can be archived here."))
-        model = self.env[self.res_model].with_context(active_test=False)
-        return model.browse(self.res_ids).exists()
 
     def _get_children(self, records):
         """Return the live contact persons and addresses of the contacts."""
