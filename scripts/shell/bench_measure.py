@@ -147,6 +147,13 @@ SELECT record.id FROM {table} record
        SELECT 1 FROM mail_activity
         WHERE res_model = %(model)s AND res_id = record.id AND NOT active
           AND date_done >= %(date)s)
+   AND NOT EXISTS (
+       SELECT 1 FROM {table} copy
+        WHERE copy.archive_duplicate_of_id = record.id AND copy.archive_date >= %(date)s)
+   AND NOT EXISTS (
+       SELECT 1 FROM crm_archive_candidate kept
+        WHERE kept.res_id = record.id AND kept.policy_id = %(policy)s
+          AND kept.verdict = 'kept')
    {more}
  ORDER BY record.id
 """
@@ -187,6 +194,15 @@ MORE = {
         JOIN calendar_event e ON e.id = a.event_id
         WHERE child.parent_id = record.id AND child.active AND e.start >= %(date)s)
    AND NOT EXISTS (SELECT 1 FROM res_partner child
+        JOIN res_partner copy ON copy.archive_duplicate_of_id = child.id
+        WHERE child.parent_id = record.id AND child.active
+          AND copy.archive_date >= %(date)s)
+   AND NOT EXISTS (SELECT 1 FROM res_partner child
+        JOIN res_users u ON u.partner_id = child.id
+        JOIN res_users_log l ON l.create_uid = u.id
+        WHERE child.parent_id = record.id AND child.active
+          AND l.create_date >= %(date)s)
+   AND NOT EXISTS (SELECT 1 FROM res_partner child
         JOIN crm_lead l ON l.partner_id = child.id
         WHERE child.parent_id = record.id AND child.active
           AND l.create_date >= %(date)s)""",
@@ -200,7 +216,11 @@ def find():
         policy = only_policy(model, "[]")
         table = env[model]._table
         query = PLAIN_SQL.format(table=table, more=MORE[model])
-        parameters = {"date": policy._get_idle_date(), "model": model}
+        parameters = {
+            "date": policy._get_idle_date(),
+            "model": model,
+            "policy": policy.id,
+        }
         found = []
 
         def plain(query=query, parameters=parameters, found=found):
