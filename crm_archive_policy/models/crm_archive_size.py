@@ -1,7 +1,7 @@
 import zlib
 
-from odoo import api, models
-from odoo.tools import SQL
+from odoo import api, fields, models
+from odoo.tools import SQL, human_size
 
 #: Records that stand for all of them; their sizes are measured, not guessed.
 SAMPLE = 200
@@ -72,3 +72,35 @@ class CrmArchiveMixin(models.AbstractModel):
             )
         )
         return share, rows
+
+
+class CrmArchivePolicy(models.Model):
+    """How much room the records take that a policy has moved out of daily life."""
+
+    _inherit = "crm.archive.policy"
+
+    archived_size = fields.Char(
+        "Room of Its Archive",
+        compute="_compute_archived_size",
+        help="What the records this policy has archived take, measured on a sample. "
+        "They have left the daily lists, not yet the tables.",
+    )
+
+    @api.depends("archived_count")
+    def _compute_archived_size(self):
+        for policy in self:
+            sample = policy._get_archived_sample()
+            live, _packed = sample._estimate_bytes(policy.archived_count)
+            policy.archived_size = human_size(live) if live else False
+
+    def _get_archived_sample(self):
+        """Return some of the archived records; only their sizes are looked at."""
+        self.ensure_one()
+        if self.model_name not in self._get_lifecycle_models():
+            return self.env["crm.lead"].browse()
+        model = self.env[self.model_name].sudo().with_context(active_test=False)
+        domain = [
+            ("archive_policy_id", "=", self._origin.id),
+            ("archive_state", "=", "archived"),
+        ]
+        return model.search(domain, limit=SAMPLE, order="id")

@@ -329,6 +329,16 @@ class TestPolicy(ArchiveCase):
         preview = self.env["crm.archive.preview"]._create_for(policy)
         self.assertRegex(preview.size_text, r"about \d.* bytes|Kb")
 
+    def test_room_of_the_archive(self):
+        policy = self.create_policy(domain=f"[('id', '=', {self.lead.id})]")
+        self.assertFalse(policy.archived_size)
+        self.run_policy(policy)
+        self.env.invalidate_all()
+        self.assertRegex(policy.with_user(self.auditor).archived_size, r"^\d")
+        self.lead.action_archive_restore()
+        self.env.invalidate_all()
+        self.assertFalse(policy.archived_size)
+
     def test_preview_agrees_with_the_run(self):
         self.create_lead("Exempt", archive_exempt=True)
         policy = self.create_policy()

@@ -149,7 +149,8 @@ SELECT record.id FROM {table} record
           AND date_done >= %(date)s)
    AND NOT EXISTS (
        SELECT 1 FROM {table} copy
-        WHERE copy.archive_duplicate_of_id = record.id AND copy.archive_date >= %(date)s)
+        WHERE copy.archive_duplicate_of_id = record.id
+          AND copy.archive_date >= %(date)s)
    AND NOT EXISTS (
        SELECT 1 FROM crm_archive_candidate kept
         WHERE kept.res_id = record.id AND kept.policy_id = %(policy)s
