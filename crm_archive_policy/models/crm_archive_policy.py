@@ -118,21 +118,7 @@ class CrmArchivePolicy(models.Model):
 
     @api.depends("candidate_ids.verdict", "model_name")
     def _compute_counts(self):
-        archived = {}
-        for name in set(self.mapped("model_name")) & set(self._get_lifecycle_models()):
-            groups = (
-                self.env[name]
-                .with_context(active_test=False)
-                ._read_group(
-                    [
-                        ("archive_policy_id", "in", self.ids),
-                        ("archive_state", "=", "archived"),
-                    ],
-                    ["archive_policy_id"],
-                    ["__count"],
-                )
-            )
-            archived.update({policy.id: count for policy, count in groups})
+        archived = self._count_archived()
         pending = {
             policy.id: count
             for policy, count in self.env["crm.archive.candidate"]._read_group(
@@ -147,6 +133,32 @@ class CrmArchivePolicy(models.Model):
         for policy in self:
             policy.archived_count = archived.get(policy.id, 0)
             policy.pending_count = pending.get(policy.id, 0)
+
+    def _count_archived(self):
+        """Return how many records each policy has archived.
+
+        The archive groups see figures over everything a policy took, as an auditor
+        has no sales rights; others see those of the records they may read.
+
+        :return: dict ``{policy id: number}``
+        """
+        counts = {}
+        may_all = self.env.user.has_group("crm_archive_policy.group_archive_user")
+        for name in set(self.mapped("model_name")) & set(self._get_lifecycle_models()):
+            model = self.env[name].with_context(active_test=False)
+            model = model.sudo() if may_all else model
+            if not model.has_access("read"):
+                continue
+            groups = model._read_group(
+                [
+                    ("archive_policy_id", "in", self.ids),
+                    ("archive_state", "=", "archived"),
+                ],
+                ["archive_policy_id"],
+                ["__count"],
+            )
+            counts.update({policy.id: count for policy, count in groups})
+        return counts
 
     # ------------------------------------------------------------
     # CONSTRAINTS

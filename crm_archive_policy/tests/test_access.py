@@ -93,3 +93,16 @@ class TestAccess(ArchiveCase):
         name = policy.candidate_ids.with_user(self.officer).res_name
         self.assertNotIn("Silent", name)
         self.assertIn("Silent", policy.candidate_ids.with_user(self.manager).res_name)
+
+    def test_auditor_reads_policies_without_sales_rights(self):
+        """Figures of what a policy took, though not the records themselves."""
+        policy = self.create_policy(domain=f"[('id', '=', {self.lead.id})]")
+        self.run_policy(policy)
+        self.env.invalidate_all()
+        seen = policy.with_user(self.auditor)
+        self.assertEqual(seen.archived_count, 1)
+        with self.assertRaises(AccessError):
+            self.lead.with_user(self.auditor).read(["name"])
+        outsider = new_test_user(self.env, "outsider", groups="base.group_user")
+        self.env.invalidate_all()
+        self.assertEqual(policy.with_user(outsider).archived_count, 0)

@@ -29,6 +29,11 @@ registry.category("web_tour.tours").add("crm_archive_hold", {
         },
         {
             trigger:
+                ".modal .o_list_table:not(:has(.o_data_row:not(:contains(Silent contact))))",
+            content: "the list shows what was searched for, and nothing else",
+        },
+        {
+            trigger:
                 ".modal .o_data_row:contains(Silent contact) .o_list_record_selector input",
             run: "click",
         },
