@@ -1,5 +1,6 @@
 from odoo.tools import SQL
 
+from .lib.stores import DatabaseStore
 from .models.crm_archive_policy import LIFECYCLE_MODELS
 
 #: Columns with a constant default. PostgreSQL adds them without touching a row, where
@@ -60,4 +61,16 @@ def uninstall_hook(env):
         DROP FUNCTION IF EXISTS crm_archive_log_refuse() CASCADE;
         """
     )
+    drop_database_store(env)
     env.invalidate_all()
+
+
+def drop_database_store(env):
+    """Remove the tables of the database store, unless there is something in them.
+
+    Uninstalling is refused while records are in the vault; what is here nevertheless
+    is somebody's data, and can be read without the add-on.
+    """
+    store = DatabaseStore(database_uuid="", cursor=env.cr)
+    if next(store.iter_objects(), None) is None:
+        store.drop_schema()

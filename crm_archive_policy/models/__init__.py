@@ -39,4 +39,10 @@ from . import crm_archive_policy_class
 from . import crm_lead_recontact
 from . import res_partner_recontact
 from . import mail_thread
+from . import crm_archive_store
+from . import crm_archive_store_health
+from . import crm_archive_store_keys
+from . import crm_archive_store_setup
+from . import res_company
 from . import res_config_settings
+from . import res_config_settings_store

@@ -18,3 +18,4 @@ from . import test_tours
 from . import test_cascade
 from . import test_class
 from . import test_trigger
+from . import test_store

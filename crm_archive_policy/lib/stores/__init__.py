@@ -20,6 +20,7 @@ from .errors import (
     StoreFull,
     StoreMisconfigured,
     StorePermission,
+    StoreReadonly,
     StoreTemporary,
 )
 from .fsspec import FsspecStore
@@ -44,6 +45,7 @@ __all__ = [
     "StoreFull",
     "StoreMisconfigured",
     "StorePermission",
+    "StoreReadonly",
     "StoreTemporary",
     "check_key",
     "copy",

@@ -25,6 +25,7 @@ from .errors import (
     StoreError,
     StoreForeign,
     StoreMisconfigured,
+    StoreReadonly,
     classify,
 )
 
@@ -116,6 +117,8 @@ class Store(ABC):
     kind = ""
     #: Whether another database could reach it, so that it needs a marker.
     shared = True
+    #: Set by whoever opens the store, to refuse every write and delete.
+    readonly = False
 
     def __init__(self, *, database_uuid: str):
         """:param database_uuid: the database on whose behalf the store is used"""
@@ -193,6 +196,7 @@ class Store(ABC):
         :return: object with ``write(bytes)``; the object exists once the context
             is left, and only then. What the caller raises inside passes unchanged
         :raise StoreForeign: when the store belongs to another database
+        :raise StoreReadonly: when writing is switched off
         :raise ObjectExists: when it exists and is not to be replaced
         """
         check_key(key)
@@ -346,7 +350,10 @@ class Store(ABC):
 
         For a database that has been given a new uuid, for instance by restoring
         it as a copy that becomes the real one. A person's decision.
+
+        :raise StoreReadonly: when writing is switched off
         """
+        self._check_not_readonly()
         with self._translated(), self._create(MARKER, True) as out:
             out.write(canonical.dumps({"database_uuid": self.database_uuid}))
         self._is_ours = True
@@ -378,8 +385,13 @@ class Store(ABC):
         except (ValueError, LookupError, TypeError) as error:
             raise StoreMisconfigured(f"{MARKER} is damaged") from error
 
+    def _check_not_readonly(self):
+        if self.readonly:
+            raise StoreReadonly(f"{self.describe()} is switched to read-only")
+
     def _claim(self):
         """Make the store ours, or refuse to write to another database's."""
+        self._check_not_readonly()
         if self._is_ours or not self.shared:
             return
         with self._translated():

@@ -40,6 +40,10 @@ class StoreForeign(StoreError):
     """The store belongs to another database: it may be read, not written."""
 
 
+class StoreReadonly(StoreError):
+    """Writing was switched off: a copy of a database must not touch the original's."""
+
+
 _ERRNO = {
     StoreFull: (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     ObjectNotFound: (errno.ENOENT,),

@@ -56,19 +56,21 @@ class FsspecStore(Store):
         options: Mapping[str, Any] | None = None,
         roots: Sequence[str] = (),
         schemes: Sequence[str] = ("file", "s3", "gs", "abfs", "sftp"),
+        loopback: bool = False,
     ):
         """
         :param url: ``s3://bucket/folder``, ``file:///folder``, …; without secrets
         :param options: credentials, `endpoint_url` and so on
         :param roots: folders allowed for ``file:``
         :param schemes: what may be used
+        :param loopback: whether a URL may name this very machine
         :raise StoreMisconfigured: when the URL or an option is not allowed, or a
             package is missing
         """
         super().__init__(database_uuid=database_uuid)
         self.scheme, self._root = split_url(url)
         _check_scheme(self.scheme, schemes)
-        self._options = dict(options or {})
+        self._options, self._loopback = dict(options or {}), loopback
         self._secrets = _check_options(self.scheme, self._options)
         self._filesystem = None
 
@@ -90,6 +92,9 @@ class FsspecStore(Store):
         if self._filesystem is None:
             if endpoint := self._options.get("endpoint_url"):
                 check_endpoint(endpoint)
+            if self.scheme == "sftp":
+                host = self._root.partition("/")[0].rpartition("@")[2]
+                check_host(host, self._options.get("port", 22), self._loopback)
             fsspec = _fsspec(self.scheme)
             with self._translated():
                 self._filesystem = fsspec.filesystem(
@@ -216,6 +221,7 @@ def open_local(
     roots: Sequence[str] = (),
     schemes: Sequence[str] = ("file",),
     options: Mapping[str, Any] | None = None,
+    loopback: bool = False,
 ) -> LocalStore:
     """:return: the store of a ``file:`` URL"""
     scheme, path = split_url(url)
@@ -236,8 +242,21 @@ def check_endpoint(url: str):
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         raise StoreMisconfigured("the endpoint must be an http or https address")
+    # It comes from the server's configuration, so this very machine is allowed.
+    check_host(parts.hostname, parts.port or 443, loopback=True)
+
+
+def check_host(name: str, port: int, loopback: bool = False):
+    """Refuse a server where the machine's own secrets are kept.
+
+    :param name: of the server, or its address
+    :param port: of the server
+    :param loopback: whether it may be this very machine
+    :raise StoreMisconfigured: when it is a link-local or metadata address, also by
+        name, as a number or wrapped in IPv6, or does not resolve
+    """
     try:
-        found = socket.getaddrinfo(parts.hostname, parts.port or 443)
+        found = socket.getaddrinfo(name, port)
     except (OSError, UnicodeError):
         raise StoreMisconfigured("the endpoint's name does not resolve") from None
     for *_rest, address in found:
@@ -245,6 +264,20 @@ def check_endpoint(url: str):
         number = getattr(number, "ipv4_mapped", None) or number
         if number.is_link_local or number.is_multicast or number in _METADATA:
             raise StoreMisconfigured("the endpoint is a link-local or metadata address")
+        if not loopback and (number.is_loopback or number.is_unspecified):
+            raise StoreMisconfigured("the server's address is this very machine's")
+
+
+def option_names(scheme: str) -> tuple[str, ...]:
+    """:return: the options that URLs of a scheme take, secrets included"""
+    return tuple(_OPTIONS.get(scheme, "").replace("|", " ").split())
+
+
+def needed_packages(scheme: str) -> tuple[str, ...]:
+    """:return: names of the Python packages that a scheme needs"""
+    if scheme == "file":
+        return ()
+    return tuple(dict.fromkeys(["fsspec", _PACKAGES.get(scheme, "fsspec")]))
 
 
 def _check_scheme(scheme, schemes):
@@ -283,8 +316,7 @@ def _arguments(scheme, root, options):
 
 
 def _fsspec(scheme):
-    needed = ["fsspec", _PACKAGES.get(scheme, "fsspec")]
-    for name in needed:
+    for name in needed_packages(scheme):
         try:
             __import__(name)
         except ImportError:

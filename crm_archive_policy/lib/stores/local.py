@@ -55,7 +55,9 @@ class LocalStore(Store):
 
         :param older_than: UTC; younger parts may still be growing
         :return: number of files removed
+        :raise StoreForeign: when the store belongs to another database
         """
+        self._claim()
         removed = 0
         with self._translated():
             for folder, _folders, names in os.walk(self.path):
