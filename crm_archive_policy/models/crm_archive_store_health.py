@@ -190,11 +190,13 @@ class CrmArchiveStore(models.Model):
         user = self.user_id.filtered("active") or managers[:1]
         speaking = self.with_context(lang=user.lang)
         summary = speaking.env._("Archive store in trouble: %(name)s", name=self.name)
-        self.message_notify(
-            partner_ids=(managers | user).partner_id.ids,
-            subject=summary,
-            body=speaking._describe_state(),
-        )
+        # The activity tells the responsible.
+        if others := managers - user:
+            self.message_notify(
+                partner_ids=others.partner_id.ids,
+                subject=summary,
+                body=speaking._describe_state(),
+            )
         if user:
             self.activity_schedule(
                 ACTIVITY,

@@ -3,7 +3,7 @@ from collections import Counter
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..lib.bundle import Keyring, MasterKeys
+from ..lib.bundle import BundleCorrupt, Keyring, MasterKeys
 from ..lib.crypto import MAX_RING
 from ..lib.header import KEYRING_SUFFIX
 from . import vault_config
@@ -268,9 +268,19 @@ class CrmArchiveStore(models.Model):
 
         :param store: the library's store
         :param masters: master keys
+        :raise BundleCorrupt: when a ring is damaged, and no mirror has a sound one
         """
         for stat in store.iter_objects():
             if stat.key.endswith(KEYRING_SUFFIX):
-                ring = Keyring.loads(store.get(stat.key, MAX_RING), masters)
+                ring = _read_ring(store, stat.key, masters)
                 if ring.key_id != masters.current:
                     yield stat.key, ring
+
+
+def _read_ring(store, key, masters):
+    """Return a key ring, healed from the mirror when it is damaged."""
+    try:
+        return Keyring.loads(store.get(key, MAX_RING), masters)
+    except BundleCorrupt:
+        store.check(key, lambda source: Keyring.loads(source.read(MAX_RING)))
+        return Keyring.loads(store.get(key, MAX_RING), masters)
