@@ -46,3 +46,13 @@ from . import crm_archive_store_setup
 from . import res_company
 from . import res_config_settings
 from . import res_config_settings_store
+from . import crm_archive_mixin_vault
+from . import crm_archive_merge
+from . import crm_archive_bundle
+from . import crm_archive_entry
+from . import crm_archive_entry_restore
+from . import crm_archive_policy_vault
+from . import crm_archive_run_vault
+from . import crm_archive_run_restore
+from . import crm_lead_vault
+from . import res_partner_vault

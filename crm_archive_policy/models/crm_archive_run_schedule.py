@@ -66,10 +66,11 @@ class CrmArchiveRun(models.Model):
         """
         now = fields.Datetime.now()
         unfinished = self.search([("state", "in", ("waiting", "running"))], order="id")
+        archiving = unfinished.filtered(lambda run: run.kind == "archive")
         policies = self.env["crm.archive.policy"].search([])
         new = [
             self.create({"policy_id": policy.id})
-            for policy in policies - unfinished.policy_id
+            for policy in policies - archiving.policy_id
         ]
         ready = unfinished.filtered(lambda r: not r.date_retry or r.date_retry <= now)
         return [*ready, *new]

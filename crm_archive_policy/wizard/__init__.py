@@ -7,3 +7,4 @@ from . import crm_archive_explanation
 from . import crm_archive_hold_lift
 from . import crm_archive_retention_wizard
 from . import base_partner_merge_automatic_wizard
+from . import crm_archive_vault_restore

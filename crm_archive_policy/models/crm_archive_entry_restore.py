@@ -1,0 +1,149 @@
+from odoo import fields, models
+from odoo.tools import SQL
+
+from ..lib import faults
+from ..lib.bundle import BundleCorrupt, BundleForeign, Ref
+from ..vault.catalog import Catalog
+from ..vault.proof import prove
+from ..vault.restore import Restore
+from .crm_archive_mixin_vault import RESTORED_COLUMNS
+
+
+class CrmArchiveEntry(models.Model):
+    """Bringing records back: the same ids, exactly, or not at all."""
+
+    _inherit = "crm.archive.entry"
+
+    def _restore(self, replacements=None, details=None):
+        """Bring records back into the live tables and out of the archive.
+
+        :param dict replacements: ``{(table, id that is gone): id to use instead}``
+        :param dict details: JSON values for the audit line
+        :return: the records
+        :raise RestoreRefused: when it cannot be done truthfully; nothing is changed
+        :raise BundleError: when the bundle is damaged, foreign or its key is missing
+        :raise StoreError: when the store cannot be read
+        """
+        self._check_may_restore()
+        restored = []
+        entries = self.sudo()._lock_vaulted()
+        for bundle, group in entries.grouped("bundle_id").items():
+            with self.env.cr.savepoint():
+                findings = group._bring_back(bundle, replacements)
+                restored += group._settle(findings, details)
+        faults.point("restore: done")
+        return restored
+
+    def _rehearse(self, replacements=None):
+        """Restore in a savepoint that is rolled back, to know what would happen.
+
+        :return: dict ``{bundle: findings}``
+        :raise RestoreRefused: when it would be refused
+        """
+        found = {}
+        entries = self.sudo().filtered(lambda entry: entry.state == "vaulted")
+        for bundle, group in entries.grouped("bundle_id").items():
+            with self.env.cr.savepoint() as savepoint:
+                try:
+                    found[bundle] = group._bring_back(bundle, replacements)
+                finally:
+                    savepoint.rollback()
+                    self.env.invalidate_all(flush=False)
+        return found
+
+    def _lock_vaulted(self):
+        """Lock the entries, and leave out those that are not in the vault any more."""
+        locked = self.try_lock_for_update()
+        locked.invalidate_recordset(["state"])
+        return locked.filtered(lambda entry: entry.state == "vaulted")
+
+    def _bring_back(self, bundle, replacements):
+        """Put the rows of entries of one bundle back, and prove them.
+
+        :return: list of :class:`~..vault.report.Finding`
+        """
+        try:
+            with self.env.cr.savepoint():
+                return self._bring_back_from(bundle, replacements, thorough=False)
+        except (BundleCorrupt, BundleForeign):
+            if not bundle.store_id.mirror_id:
+                raise
+        # The mirror may hold what this side has lost, and heals it on the way.
+        return self._bring_back_from(bundle, replacements, thorough=True)
+
+    def _bring_back_from(self, bundle, replacements, thorough):
+        self.env.flush_all()
+        filled, emptied = self._get_filled_columns(self.env[bundle.res_model])
+        with bundle._open_reader(thorough) as reader:
+            restore = Restore(
+                self.env,
+                reader.header,
+                kept=self.mapped("res_id") if bundle.keeps_row else (),
+                filled=filled,
+                emptied=emptied,
+                replacements=replacements,
+            )
+            records = [reader.record(entry._get_ref()) for entry in self]
+            findings = restore.run(records)
+            digests = {record.id: record.rows_digest for record in records}
+        for entry in self:
+            if digests[entry.res_id] != entry.place_rows_digest:
+                raise BundleForeign("the rows are not those that were captured")
+        faults.point("restore: rows inserted")
+        if not findings:
+            prove(restore, filled)
+        self.env.invalidate_all(flush=False)
+        return findings
+
+    def _get_ref(self):
+        """Return where the record is in its bundle."""
+        self.ensure_one()
+        return Ref(self.res_id, self.place_offset, self.place_length, self.place_digest)
+
+    def _get_filled_columns(self, model):
+        """Return the columns that a row which stayed gets back.
+
+        :return: ``(all of them, those that hold nothing in between)``
+        """
+        if not model._archive_keeps_row:
+            return RESTORED_COLUMNS, frozenset()
+        columns = Catalog(self.env.cr).columns(model._table)
+        blanks = model._prepare_archive_blanks(columns)
+        emptied = frozenset(n for n, value in blanks.items() if value == SQL("NULL"))
+        return RESTORED_COLUMNS | blanks.keys(), emptied
+
+    # ------------------------------------------------------------
+    # AFTERWARDS
+    # ------------------------------------------------------------
+
+    def _settle(self, findings, details):
+        """Let the rest of Odoo know, and move the records out of the archive."""
+        records = self._get_records()
+        report = [list(finding) for finding in findings]
+        self._keep_retention(records)
+        self.write(
+            {
+                "state": "restored",
+                "restore_date": fields.Datetime.now(),
+                "restore_report": report or False,
+            }
+        )
+        own = records._fields.values()
+        with self.env.protecting(own, records):
+            records.modified(records._fields, create=True)
+        details = {"how": "vault", **(details or {})}
+        if report:
+            details["differences"] = len(report)
+        records._restore(details)
+        return records
+
+    def _keep_retention(self, records):
+        """What was decided while the record was away holds for it now."""
+        for entry in self:
+            record = records.browse(entry.res_id)
+            if entry.retention_date and (
+                not record.retention_date
+                or record.retention_date < entry.retention_date
+            ):
+                record._move({"retention_date": entry.retention_date})
+        self.env["crm.archive.hold"]._refresh(records._name)

@@ -1,0 +1,100 @@
+"""What a restore found, in the words of the person who restores."""
+
+
+def describe(env, finding):
+    """Put a finding into a sentence that says what it means.
+
+    :param env: environment, for the language
+    :param finding: :class:`~..vault.report.Finding`
+    :return: text
+    """
+    texts = _get_texts(env)
+    return texts[finding.kind] % {
+        "count": finding.count,
+        "place": _name_place(env, finding),
+        "target": _name_table(env, finding.target),
+        "ids": ", ".join(map(str, finding.ids)),
+    }
+
+
+def _get_texts(env):
+    """Return the sentence of each kind of finding."""
+
+    return {
+        "column_gone": env._(
+            "%(place)s does not exist any more. %(count)s values stay in the vault."
+        ),
+        "table_gone": env._(
+            "%(place)s does not exist any more, or does not belong to the record any "
+            "more. %(count)s rows stay in the vault."
+        ),
+        "target_gone": env._(
+            "%(place)s pointed at %(target)s no. %(ids)s, which was deleted. "
+            "It comes back empty."
+        ),
+        "target_merged": env._(
+            "%(place)s pointed at %(target)s no. %(ids)s, which was merged into "
+            "another one. It points there."
+        ),
+        "target_replaced": env._(
+            "%(place)s pointed at %(target)s no. %(ids)s, which was deleted. It "
+            "points at what you have chosen."
+        ),
+        "row_gone": env._(
+            "%(count)s rows of %(place)s belonged to %(target)s no. %(ids)s as well, "
+            "which was deleted. They do not come back."
+        ),
+        "live_kept": env._(
+            "%(count)s rows of %(place)s have a newer one in their place, which is "
+            "kept."
+        ),
+        "reference_changed": env._(
+            "%(count)s rows pointed at the record through %(place)s and were changed "
+            "or deleted since. They stay as they are."
+        ),
+        "shell_changed": env._(
+            "Somebody has filled in %(place)s meanwhile. The archived value takes its "
+            "place."
+        ),
+        "id_taken": env._(
+            "%(place)s: the numbers %(ids)s are taken by other records. The record "
+            "cannot come back under its own number, and never gets another one."
+        ),
+        "required_gone": env._(
+            "%(place)s needs %(target)s no. %(ids)s, which was deleted. Choose "
+            "another one."
+        ),
+        "required_column": env._(
+            "%(place)s is new and required, and the archived record has no value for "
+            "it. Give the field a default value first."
+        ),
+        "bad_value": env._("The archived value of %(place)s does not fit any more."),
+    }
+
+
+def _name_place(env, finding):
+    table = _name_table(env, finding.table)
+    if not finding.column:
+        return table
+    model = _find_model(env, finding.table)
+    field = model._fields.get(finding.column) if model is not None else None
+    label = field._description_string(env) if field else finding.column
+    return f"{table}: {label}"
+
+
+def _name_table(env, table):
+    model = _find_model(env, table)
+    return model._description if model is not None else table
+
+
+def _find_model(env, table):
+    for name, model in env.registry.items():
+        if model._table == table and not model._abstract:
+            return env[name]
+    return None
+
+
+def find_model_name(env, table):
+    """:return: the model of a table, ``False`` when there is none"""
+    model = _find_model(env, table)
+    return model._name if model is not None else False

@@ -1,0 +1,135 @@
+"""Rows out of a bundle, laid out in a temporary table so that SQL can judge them."""
+
+from odoo.tools import SQL
+
+from ..lib.bundle import BundleCorrupt
+
+#: Lines sent to the server at once.
+CHUNK = 2000
+
+
+class Staging:
+    """The rows of some records of one bundle, by table."""
+
+    def __init__(self, cr, tables):
+        """
+        :param cr: cursor
+        :param tables: tables of the bundle's header
+        """
+        self._cr = cr
+        self.tables = {table.name: table for table in tables}
+        self.order = {table.name: number for number, table in enumerate(tables)}
+        cr.execute(
+            """
+            CREATE TEMPORARY TABLE IF NOT EXISTS crm_archive_staging (
+                number integer NOT NULL,
+                root bigint NOT NULL,
+                id bigint,
+                line json NOT NULL
+            ) ON COMMIT DROP;
+            TRUNCATE crm_archive_staging
+            """
+        )
+        self.counts = dict.fromkeys(self.tables, 0)
+
+    def add(self, record):
+        """Take in the rows of a record, streamed.
+
+        :param record: :class:`~..lib.bundle.RecordReader`
+        :raise BundleCorrupt: when the record is damaged; nothing may be used then
+        """
+        waiting = []
+        for table, line in record.lines():
+            waiting.append((self.order[table], line.decode()))
+            self.counts[table] += 1
+            if len(waiting) == CHUNK:
+                self._insert(record.id, waiting)
+                waiting = []
+        self._insert(record.id, waiting)
+
+    def _insert(self, root, rows):
+        if not rows:
+            return
+        numbers = [number for number, _line in rows]
+        try:
+            self._cr.execute(
+                SQL(
+                    "INSERT INTO crm_archive_staging (number, root, line)"
+                    " SELECT number, %s, line::json"
+                    " FROM unnest(%s::int[], %s::text[]) row(number, line)",
+                    root,
+                    numbers,
+                    [line for _number, line in rows],
+                ),
+                log_exceptions=False,
+            )
+        except ValueError as error:
+            raise BundleCorrupt("a row cannot be read") from error
+
+    def finish(self):
+        """Put the rows' ids in a column of their own and help the planner."""
+        for table in self.used():
+            if (position := self.position(table, "id")) is not None:
+                self._cr.execute(
+                    SQL(
+                        "UPDATE crm_archive_staging"
+                        " SET id = (line->>%s)::bigint WHERE number = %s",
+                        position,
+                        self.order[table],
+                    )
+                )
+        self._cr.execute("ANALYZE crm_archive_staging")
+
+    def used(self) -> list[str]:
+        """:return: tables that have rows, owners before the owned"""
+        return [name for name, count in self.counts.items() if count]
+
+    def position(self, table: str, column: str) -> int | None:
+        """:return: where a column is in a row's line, None if it is not"""
+        for position, (name, _type) in enumerate(self.tables[table].columns):
+            if name == column:
+                return position
+        return None
+
+    def value(self, table: str, column: str) -> SQL:
+        """:return: the text of a column of the staged row ``s``"""
+        return SQL("s.line->>%s", self.position(table, column))
+
+    def rows(self, table: str) -> SQL:
+        """:return: condition for the staged rows ``s`` of a table"""
+        return SQL("s.number = %s", self.order[table])
+
+    def drop(self, table: str, condition: SQL) -> int:
+        """Take rows out that are not to be brought back.
+
+        :param condition: about the staged row ``s``
+        :return: their number
+        """
+        self._cr.execute(
+            SQL(
+                "DELETE FROM crm_archive_staging s WHERE %s AND %s",
+                self.rows(table),
+                condition,
+            )
+        )
+        self.counts[table] -= self._cr.rowcount
+        return self._cr.rowcount
+
+    def set_value(self, table: str, column: str, expression: SQL, condition: SQL):
+        """Change one value of staged rows.
+
+        :param expression: the new text, or NULL
+        :param condition: about the staged row ``s``
+        """
+        self._cr.execute(
+            SQL(
+                "UPDATE crm_archive_staging s"
+                " SET line = jsonb_set(s.line::jsonb, ARRAY[%s::text],"
+                " coalesce(to_jsonb(%s), 'null'::jsonb))::json"
+                " WHERE %s AND %s",
+                str(self.position(table, column)),
+                expression,
+                self.rows(table),
+                condition,
+            )
+        )

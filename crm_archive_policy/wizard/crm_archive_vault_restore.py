@@ -1,0 +1,162 @@
+from odoo import Command, api, fields, models
+from odoo.exceptions import UserError
+
+from ..models.crm_archive_restore_stat import RESTORE_CAUSES
+from ..models.vault_errors import VAULT_ERRORS, vault_error
+from ..models.vault_findings import describe, find_model_name
+from ..vault.report import REFUSALS, RestoreRefused
+
+#: So many records are rehearsed before the dialog opens.
+REHEARSED_MAX = 500
+
+#: So many are restored at once; more go to the scheduled action.
+INLINE_MAX = 2000
+
+
+class CrmArchiveVaultRestore(models.TransientModel):
+    """Bring records back from the vault: first what would happen, then do it."""
+
+    _name = "crm.archive.vault.restore"
+    _description = "Restore from the Vault"
+
+    entry_ids = fields.Many2many("crm.archive.entry", readonly=True)
+    entry_count = fields.Integer("Records", compute="_compute_entry_count")
+    entry_names = fields.Char("Restore", compute="_compute_entry_count")
+    line_ids = fields.One2many("crm.archive.vault.restore.line", "wizard_id")
+    is_refused = fields.Boolean(compute="_compute_is_refused")
+    is_sampled = fields.Boolean(
+        readonly=True, help="Only the first records were rehearsed."
+    )
+
+    @api.depends("entry_ids")
+    def _compute_entry_count(self):
+        for wizard in self:
+            wizard.entry_count = len(wizard.entry_ids)
+            wizard.entry_names = ", ".join(wizard.entry_ids[:5].mapped("display_name"))
+
+    @api.depends("line_ids.kind", "line_ids.replacement_id")
+    def _compute_is_refused(self):
+        for wizard in self:
+            wizard.is_refused = any(
+                line.kind in REFUSALS and not line.replacement_id
+                for line in wizard.line_ids
+            )
+
+    @api.model
+    def _create_for(self, entries):
+        """Rehearse the restore of entries and show the outcome.
+
+        :param entries: ``crm.archive.entry`` that the user may restore
+        :return: the dialog
+        """
+        wizard = self.create(
+            {
+                "entry_ids": [Command.set(entries.ids)],
+                "is_sampled": len(entries) > REHEARSED_MAX,
+            }
+        )
+        wizard._rehearse()
+        return wizard
+
+    def _rehearse(self):
+        """Do everything and take it back: what is shown is what would happen."""
+        try:
+            found = self.entry_ids[:REHEARSED_MAX]._rehearse(self._get_replacements())
+            findings = [finding for each in found.values() for finding in each]
+        except RestoreRefused as error:
+            findings = error.findings
+        except VAULT_ERRORS as error:
+            raise vault_error(self.env, error) from error
+        self.line_ids = [
+            Command.clear(),
+            *(Command.create(v) for f in findings for v in self._prepare_lines(f)),
+        ]
+
+    def _prepare_lines(self, finding):
+        """Return the values of a line, one for each target that can be replaced."""
+        values = {
+            "kind": finding.kind,
+            "message": describe(self.env, finding),
+            "is_refusal": finding.refuses,
+        }
+        if finding.kind not in ("target_gone", "required_gone"):
+            return [values]
+        return [
+            {
+                **values,
+                "message": describe(self.env, finding._replace(ids=(target_id,))),
+                "target_table": finding.target,
+                "target_model": find_model_name(self.env, finding.target),
+                "target_id": target_id,
+            }
+            for target_id in finding.ids
+        ]
+
+    def _get_replacements(self):
+        return {
+            (line.target_table, line.target_id): line.replacement_id
+            for line in self.line_ids
+            if line.replacement_id
+        }
+
+    def _get_action(self):
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Restore from the Vault"),
+            "res_model": self._name,
+            "res_id": self.id,
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "target": "new",
+        }
+
+    def action_restore(self):
+        """Restore for the cause that the clicked button has put in the context.
+
+        :return: notification, or the run that does it in the background
+        :raise UserError: when it cannot be done; nothing is changed
+        """
+        self.ensure_one()
+        cause = self.env.context.get("restore_cause")
+        if cause not in dict(RESTORE_CAUSES):
+            raise UserError(self.env._("Say why the records are restored."))
+        entries = self.entry_ids
+        entries._check_may_restore()
+        details = {"cause": cause}
+        replacements = self._get_replacements()
+        if len(entries) > INLINE_MAX:
+            runs = self.env["crm.archive.run"]
+            return runs._start_restore(entries, details, replacements)._get_action()
+        try:
+            records = entries._restore(replacements, details)
+        except RestoreRefused as error:
+            lines = [describe(self.env, f) for f in error.findings if f.refuses]
+            raise UserError("\n".join(lines)) from error
+        except VAULT_ERRORS as error:
+            raise vault_error(self.env, error) from error
+        if not records:
+            raise UserError(
+                self.env._("Somebody was faster: these records are restored already.")
+            )
+        action = records._get_restored_action()
+        if len(records) == 1:
+            action["params"]["next"] = entries.action_open_record()
+        return action
+
+
+class CrmArchiveVaultRestoreLine(models.TransientModel):
+    """One difference that the restore meets, and what becomes of it."""
+
+    _name = "crm.archive.vault.restore.line"
+    _description = "Difference Met by a Restore"
+
+    wizard_id = fields.Many2one(
+        "crm.archive.vault.restore", required=True, ondelete="cascade"
+    )
+    kind = fields.Char(readonly=True)
+    message = fields.Char(readonly=True)
+    is_refusal = fields.Boolean(readonly=True)
+    target_table = fields.Char(readonly=True)
+    target_model = fields.Char(readonly=True)
+    target_id = fields.Integer(readonly=True)
+    replacement_id = fields.Many2oneReference("Use Instead", model_field="target_model")
