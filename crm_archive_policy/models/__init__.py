@@ -56,3 +56,5 @@ from . import crm_archive_run_vault
 from . import crm_archive_run_restore
 from . import crm_lead_vault
 from . import res_partner_vault
+from . import crm_archive_entry_mail
+from . import crm_archive_recontact_vault

@@ -94,6 +94,15 @@ class CrmArchiveEntry(models.Model):
         readonly=True, help="What was not as before when it was restored."
     )
 
+    # What recognises people who get in touch again takes entries for records.
+    archive_state = fields.Selection(related="state", string="Archive State")
+    archive_policy_id = fields.Many2one(related="policy_id", string="Archive Policy")
+    archive_restricted = fields.Boolean(
+        related="is_restricted", string="Archive Restricted"
+    )
+    email_normalized = fields.Char(readonly=True, index="btree_not_null")
+    phone_sanitized = fields.Char(readonly=True, index="btree_not_null")
+
     _record_unique = models.UniqueIndex(
         "(res_model, res_id) WHERE state = 'vaulted'",
     )

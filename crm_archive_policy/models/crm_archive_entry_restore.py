@@ -121,6 +121,7 @@ class CrmArchiveEntry(models.Model):
         records = self._get_records()
         report = [list(finding) for finding in findings]
         self._keep_retention(records)
+        self.env["crm.archive.recontact"]._point_at_records(self)
         self.write(
             {
                 "state": "restored",

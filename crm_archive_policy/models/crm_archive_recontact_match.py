@@ -18,8 +18,9 @@ KEY_FIELDS = {"email": "email_normalized", "phone": "phone_sanitized"}
 class Archived(NamedTuple):
     """An archived person, as far as it takes to recognise them.
 
-    :ivar model: model of the archived record
+    :ivar model: model of the archived record; of its entry, when it is in the vault
     :ivar id: its id
+    :ivar kind: whether it is a contact or a lead, as the name of that model
     :ivar email: normalised e-mail address, or None
     :ivar phone: sanitised phone number, or None
     :ivar company_id: company it belongs to; None: shared
@@ -29,6 +30,7 @@ class Archived(NamedTuple):
 
     model: str
     id: int
+    kind: str
     email: str
     phone: str
     company_id: int
@@ -120,15 +122,18 @@ class CrmArchiveRecontact(models.Model):
             model = self.env[model_name].sudo().with_context(active_test=False)
             query = model._search(Domain("archive_state", "=", "archived") & known)
             names = (
-                "id",
                 "email_normalized",
                 "phone_sanitized",
                 "company_id",
                 "archive_policy_id",
                 "archive_date",
             )
-            columns = (model._field_to_sql(query.table, name, query) for name in names)
-            yield query.select(SQL("%s", model_name), *columns)
+            yield query.select(
+                SQL("%s", model_name),
+                SQL.identifier(query.table, "id"),
+                SQL("%s", model_name),
+                *(model._field_to_sql(query.table, name, query) for name in names),
+            )
 
     @api.model
     def _find_archived(self, emails, phones):
@@ -220,9 +225,7 @@ class CrmArchiveRecontact(models.Model):
     def _get_live_emails(self, found, records):
         """Return the addresses of archived contacts that live ones have as well:
         archived as a duplicate, or replaced long ago."""
-        emails = {
-            row.email for row in found if row.model == "res.partner" and row.email
-        }
+        emails = {row.email for row in found if row.kind == "res.partner" and row.email}
         if not emails:
             return set()
         domain = Domain("email_normalized", "in", list(emails))
@@ -243,8 +246,8 @@ class CrmArchiveRecontact(models.Model):
         company_id = record.company_id.id or self.env.company.id
         if not (by_email or by_phone) or row.company_id not in (None, company_id):
             return ()
-        is_contact = row.model == "res.partner"
-        if is_contact and record._name != row.model and record.partner_id:
+        is_contact = row.kind == "res.partner"
+        if is_contact and record._name != row.kind and record.partner_id:
             return ()
         if is_contact and by_email and email in live_emails:
             return ()

@@ -215,6 +215,7 @@ class Written:
         )
         entries = self.env["crm.archive.entry"].browse(row[0] for row in rows)
         self._copy_tags(entries, model)
+        entries._note_messages()
         return entries
 
     def _copy_tags(self, entries, model):

@@ -13,6 +13,8 @@ class CrmLead(models.Model):
             "name": "name",
             "email": "email_from",
             "phone": "phone",
+            "email_normalized": "email_normalized",
+            "phone_sanitized": "phone_sanitized",
             "contact_name": "contact_name",
             "partner_name": "partner_name",
             "partner_id": "partner_id",

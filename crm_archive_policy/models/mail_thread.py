@@ -8,12 +8,8 @@ class MailThread(models.AbstractModel):
 
     @api.model
     def _message_route_process(self, message, message_dict, routes):
-        """An automatic mail tells nothing about whether somebody is there.
-
-        RFC 3834: everything but ``Auto-Submitted: no`` was written by a machine.
-        """
-        automatic = (message.get("Auto-Submitted") or "no").strip().lower() != "no"
-        if automatic or message.get("X-Autoreply"):
+        """An automatic mail tells nothing about whether somebody is there."""
+        if is_automatic(message):
             self = self.with_context(**{AUTOMATIC: True})
         return super()._message_route_process(message, message_dict, routes)
 
@@ -67,3 +63,14 @@ class MailThread(models.AbstractModel):
             }
             for partner in archived
         ]
+
+
+def is_automatic(message):
+    """Tell whether a machine has written a mail.
+
+    RFC 3834: everything but ``Auto-Submitted: no``.
+
+    :param message: :class:`email.message.EmailMessage`
+    """
+    automatic = (message.get("Auto-Submitted") or "no").strip().lower() != "no"
+    return automatic or bool(message.get("X-Autoreply"))

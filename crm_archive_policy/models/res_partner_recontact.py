@@ -88,9 +88,10 @@ class ResPartner(models.Model):
         rows = [
             row
             for row in recontact._find_archived(emails, [])
-            if row.model == self._name and row.policy_id
+            if row.kind == self._name and row.policy_id
         ]
-        partners = self.browse(row.id for row in rows)
+        contacts = recontact._get_contacts(rows)
+        partners = self.browse(contacts.values())
         if not self.env.su:
             partners = partners._filtered_access("read")
         visible, found = set(partners.ids), {}
@@ -99,12 +100,19 @@ class ResPartner(models.Model):
             company_id = values.get("company_id") or self.env.company.id
             policy = self.env["crm.archive.policy"].sudo().browse(row.policy_id)
             if (
-                row.id in visible
+                contacts[row] in visible
                 and row.company_id in (None, company_id)
                 and policy.recontact != "ignore"
             ):
-                found[row.email] = self.browse(row.id)
+                found[row.email] = self.browse(contacts[row])
         return found
+
+    @api.model
+    def _get_archived_source(self, partner):
+        """Return what a restore starts from: the contact, or its entry in the vault."""
+        partner = partner.sudo()
+        entries = self.env["crm.archive.entry"]._find_for(partner._name, partner.ids)
+        return entries or partner
 
     @api.model
     def _take_archived(self, archived):
@@ -114,8 +122,8 @@ class ResPartner(models.Model):
         :return: the same
         """
         matches = [
-            Match(self.browse(), partner, "email", partner.archive_policy_id.recontact)
-            for partner in (p.sudo() for p in archived.values())
+            Match(self.browse(), record, "email", record.archive_policy_id.recontact)
+            for record in map(self._get_archived_source, archived.values())
         ]
         if matches:
             self.env["crm.archive.recontact"]._receive(matches)

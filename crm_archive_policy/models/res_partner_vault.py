@@ -41,6 +41,8 @@ class ResPartner(models.Model):
             "name": "complete_name",
             "email": "email",
             "phone": "phone",
+            "email_normalized": "email_normalized",
+            "phone_sanitized": "phone_sanitized",
             "partner_name": "commercial_company_name",
             "partner_id": "commercial_partner_id",
             "user_id": "user_id",

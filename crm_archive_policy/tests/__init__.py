@@ -13,6 +13,7 @@ from . import test_settings
 from . import test_hold
 from . import test_retention
 from . import test_recontact
+from . import test_recontact_vault
 from . import test_quality
 from . import test_tours
 from . import test_cascade
