@@ -66,10 +66,11 @@ def filled(with_addon):
     return name
 
 
-def measure(what, with_addon=True):
+def measure(what, with_addon=True, script="bench_measure.py"):
     """Take one measurement on a fresh copy.
 
-    :return: dict of figures, as `scripts/shell/bench_measure.py` prints them
+    :param script: of the folder `scripts/shell`
+    :return: dict of figures, as the script prints them
     """
     name = databases.unique_name("bench")
     databases.copy(filled(with_addon), name)
@@ -77,7 +78,7 @@ def measure(what, with_addon=True):
         done = subprocess.run(
             [str(HERE.parent / "odoo"), "shell", "--no-http", "-d", name]
             + ["--log-level=error"],
-            input=(HERE.parent / "shell" / "bench_measure.py").read_text(),
+            input=(HERE.parent / "shell" / script).read_text(),
             env={**os.environ, "MEASURE": what, "TAKE": str(TAKE)},
             capture_output=True,
             text=True,
@@ -140,7 +141,50 @@ def bench_screens():
         show(f"{screen}, more queries", f"{more:+d}", "0", more <= 0)
 
 
-BENCHES = {"archive": bench_archive, "find": bench_find, "screens": bench_screens}
+def bench_vault():
+    script = "bench_vault.py"
+    recycle = measure("recycle_delete", script=script)["rate"]
+    ours = measure("vault_leads", script=script)
+    ratio = ours["rate"] / recycle
+    print(f"\nMoving {TAKE:,} leads to the vault ({ours['compression']})")
+    show("data_recycle, bare delete, leads/s", f"{recycle:,.0f}")
+    show("this add-on, leads/s", f"{ours['rate']:,.0f}")
+    show("this add-on, ratio", f"{ratio:.2f}×", "≥ 1.5×", ratio >= 1.5)
+    show("queries a 1,000 leads", f"{ours['queries']:.0f}")
+    show("memory on top, MiB", f"{ours['memory']:.0f}", "< 300", ours["memory"] < 300)
+    part = ours["stored"] / ours["freed"]
+    show("live bytes a lead", f"{ours['freed']:,.0f}")
+    show("bytes in the bundle, ratio", f"{part:.2f}×", "≤ 0.20×", part <= 0.2)
+    show("bytes of index and audit a lead", f"{ours['index']:,.0f}")
+
+
+def bench_restore():
+    script = "bench_vault.py"
+    orm = measure("orm_create", script=script)["rate"]
+    ours = measure("restore_leads", script=script)
+    ratio = ours["rate"] / orm
+    print(f"\nRestoring {TAKE:,} leads with the same ids")
+    show("ORM, creating the same, leads/s", f"{orm:,.0f}")
+    show("this add-on, leads/s", f"{ours['rate']:,.0f}")
+    show("this add-on, ratio", f"{ratio:.1f}×", "≥ 10×", ratio >= 10)
+    show("memory on top, MiB", f"{ours['memory']:.0f}", "< 300", ours["memory"] < 300)
+
+
+def bench_index():
+    result = measure("search_index", script="bench_vault.py")
+    ratio = result["crm.archive.entry"] / result["res.partner"]
+    print(f"\nSearching {result['count']:,} entries of the vault")
+    show("against name_search of as many contacts", f"{ratio:.2f}×", "≤ 1×", ratio <= 1)
+
+
+BENCHES = {
+    "archive": bench_archive,
+    "find": bench_find,
+    "screens": bench_screens,
+    "vault": bench_vault,
+    "restore": bench_restore,
+    "index": bench_index,
+}
 
 
 def main():

@@ -1,0 +1,212 @@
+"""One measurement of the vault on a filled database; see `bench_measure.py`."""
+
+import json
+import os
+import resource
+import time
+
+WHAT = os.environ["MEASURE"]
+TAKE = int(os.environ["TAKE"])
+TABLES = ("crm_lead", "mail_message", "ir_attachment", "mail_followers")
+#: Leads created through the ORM for the comparison with a restore.
+ORM_TAKE = 500
+
+
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def timed(act):
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
+
+
+def first_leads():
+    """Return the ids of the first TAKE idle leads."""
+    env.cr.execute(
+        "SELECT id FROM crm_lead WHERE create_date < now() - interval '2 years'"
+        " AND name LIKE 'Opportunity%%' ORDER BY id LIMIT %s",
+        [TAKE],
+    )
+    return [row[0] for row in env.cr.fetchall()]
+
+
+def outside_transaction(*statements):
+    env.cr.commit()
+    connection = env.cr._cnx
+    connection.autocommit = True
+    for statement in statements:
+        connection.cursor().execute(statement)
+    connection.autocommit = False
+
+
+def live_bytes():
+    """Return the bytes of what leads are made of, rewritten so that gaps are gone."""
+    outside_transaction(*(f"VACUUM FULL {table}" for table in TABLES))
+    env.cr.execute(
+        "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relname = ANY(%s)"
+        " AND relnamespace = current_schema::regnamespace",
+        [list(TABLES)],
+    )
+    return int(env.cr.fetchone()[0])
+
+
+def archived_policy():
+    """Archive the first leads, unmeasured, by a policy that moves them to the vault."""
+    env["crm.archive.policy"].search([]).active = False
+    ids = first_leads()
+    policy = env["crm.archive.policy"].create(
+        {
+            "name": "bench",
+            "model_id": env["ir.model"]._get_id("crm.lead"),
+            "domain": f"[('id', '>=', {ids[0]}), ('id', '<=', {ids[-1]})]",
+            "idle_number": 2,
+            "idle_unit": "years",
+            "mode": "automatic",
+            "vault_enabled": True,
+            "vault_after_days": 0,
+        }
+    )
+    env.cr.commit()
+    env["crm.archive.policy"]._cron_run()
+    outside_transaction("VACUUM ANALYZE crm_lead", "VACUUM ANALYZE mail_message")
+    return policy
+
+
+def vault(policy):
+    """Move what is archived to the vault, as the scheduled action does.
+
+    :return: seconds
+    """
+    # The run of this very moment would archive what is due since then.
+    policy.domain = "[('id', '=', 0)]"
+    env.cr.commit()
+    return timed(lambda: env["crm.archive.policy"]._cron_run())
+
+
+def recycle_delete():
+    ids = first_leads()
+    recycle = env["data_recycle.model"].create(
+        {
+            "name": "bench",
+            "res_model_id": env["ir.model"]._get_id("crm.lead"),
+            "recycle_mode": "automatic",
+            "recycle_action": "unlink",
+            "domain": f"[('id', '>=', {ids[0]}), ('id', '<=', {ids[-1]}),"
+            " ('create_date', '<', 'today -2y')]",
+        }
+    )
+    env.cr.commit()
+    seconds = timed(lambda: (recycle._recycle_records(True), env.cr.commit()))
+    return {"rate": len(ids) / seconds}
+
+
+def vault_leads():
+    policy = archived_policy()
+    before = live_bytes()
+    memory, queries = peak_mib(), env.cr.sql_log_count
+    seconds = vault(policy)
+    memory, queries = peak_mib() - memory, env.cr.sql_log_count - queries
+    run = policy.run_ids.filtered(lambda run: run.kind == "vault")
+    count = run.vaulted_count
+    assert count and not run.error_count, (count, run.error_count)
+    bundles = run.env["crm.archive.bundle"].search([("run_id", "=", run.id)])
+    stored = sum(bundles.mapped("size"))
+    freed = before - live_bytes()
+    env.cr.execute(
+        "SELECT pg_total_relation_size('crm_archive_entry')"
+        " + pg_total_relation_size('crm_archive_log')"
+    )
+    index = int(env.cr.fetchone()[0])
+    return {
+        "rate": count / seconds,
+        "queries": queries * 1000 / count,
+        "memory": memory,
+        "freed": freed / count,
+        "stored": stored / count,
+        "index": index / count,
+        "compression": bundles[0].compression,
+    }
+
+
+def restore_leads():
+    policy = archived_policy()
+    vault(policy)
+    entries = env["crm.archive.entry"].search([("policy_id", "=", policy.id)])
+    count = len(entries)
+    env["crm.archive.run"]._start_restore(entries, {"cause": "audit"}, {})
+    env.cr.commit()
+    memory = peak_mib()
+    seconds = timed(lambda: env["crm.archive.policy"]._cron_run())
+    memory = peak_mib() - memory
+    run = env["crm.archive.run"].search([("kind", "=", "restore")], limit=1)
+    assert run.restored_count == count, (run.restored_count, count)
+    return {"rate": count / seconds, "memory": memory}
+
+
+def orm_create():
+    """Create the same leads and their two messages through the ORM."""
+    leads = env["crm.lead"].browse(first_leads()[:ORM_TAKE])
+    names = ["name", "contact_name", "type", "user_id", "team_id", "stage_id"]
+    names += ["company_id", "email_from", "phone", "priority", "expected_revenue"]
+    lead_values = [
+        {**leads._convert_to_write(row), "description": lead.description}
+        for lead in leads
+        for row in [{name: lead[name] for name in names}]
+    ]
+    messages = env["mail.message"].search(
+        [("model", "=", "crm.lead"), ("res_id", "in", leads.ids)]
+    )
+    message_values = [
+        {
+            "model": "crm.lead",
+            "res_id": message.res_id,
+            "message_type": message.message_type,
+            "body": message.body,
+            "date": message.date,
+            "author_id": message.author_id.id,
+        }
+        for message in messages
+    ]
+
+    def act():
+        quiet = {"tracking_disable": True, "mail_create_nolog": True}
+        quiet |= {"mail_create_nosubscribe": True}
+        env["crm.lead"].with_context(**quiet).create(lead_values)
+        env["mail.message"].create(message_values)
+        env.cr.commit()
+
+    return {"rate": len(leads) / timed(act)}
+
+
+def search_index():
+    """Search as many entries as there are contacts, and the contacts themselves."""
+    policy = archived_policy()
+    vault(policy)
+    model = env["crm.archive.entry"].search([("policy_id", "=", policy.id)], limit=1)
+    env.cr.execute(
+        "INSERT INTO crm_archive_entry (name, email, email_normalized, phone,"
+        " phone_sanitized, res_model, res_id, state, bundle_id, vault_date)"
+        " SELECT complete_name, email, email_normalized, phone, phone_sanitized,"
+        " 'res.partner', id, 'vaulted', %s, now() FROM res_partner",
+        [model.bundle_id.id],
+    )
+    for table in ("crm_archive_entry", "res_partner"):
+        outside_transaction(f"VACUUM ANALYZE {table}")
+    count = env["crm.archive.entry"].search_count([])
+    user_env = env(user=env.ref("base.user_admin"))
+    result = {"count": count}
+    for name in ("crm.archive.entry", "res.partner"):
+        model = user_env[name]
+
+        def act(model=model):
+            user_env.invalidate_all()
+            for word in ("Person 4711", "person123@example", "Person 99"):
+                model.name_search(word, limit=8)
+
+        result[name] = min(timed(act) for _ in range(10))
+    return result
+
+
+print("RESULT " + json.dumps(globals()[WHAT]()))
