@@ -7,6 +7,15 @@ from ..lib.stores.fsspec import needed_packages, option_names
 from . import vault_config
 from .vault_errors import VAULT_ERRORS, vault_error
 
+#: What the value of a setting looks like.
+EXAMPLES = {
+    "dsn": "host=… dbname=… user=… password=… sslmode=verify-full",
+    "endpoint_url": "https://…",
+    "master_keys": "2026:…",
+    "region": "eu-central-1",
+    "roots": "/srv/odoo/archive",
+}
+
 
 class CrmArchiveStore(models.Model):
     """Tells an administrator what to write where, and what is missing."""
@@ -42,17 +51,18 @@ class CrmArchiveStore(models.Model):
     @api.depends("kind", "url", "secret_name", "encrypt")
     def _compute_setup_example(self):
         for store in self:
-            options = [
-                vault_config.get_option_name(*words) for words in store._get_settings()
-            ]
-            lines = [f"{option} = …" for option in options]
-            store.setup_example = "\n".join(["[options]", *lines])
-            found = filter(vault_config.get_option_by_name, options)
+            settings = {
+                vault_config.get_option_name(*words): EXAMPLES.get(words[-1], "…")
+                for words in store._get_settings()
+            }
+            lines = [f"{name} = {example}" for name, example in settings.items()]
+            store.setup_example = "\n".join(["[options]", *lines] if lines else [])
+            found = filter(vault_config.get_option_by_name, settings)
             store.setup_found = ", ".join(found)
 
     def _get_settings(self):
         """Return the words of the names of the server's settings for this store."""
-        name = self.secret_name or ("NAME" if self.kind != "database" else False)
+        name = self.secret_name or "NAME"
         words = []
         if self.kind == "postgres":
             words.append((name, "dsn"))
@@ -60,7 +70,9 @@ class CrmArchiveStore(models.Model):
         if self.kind == "fsspec":
             words += [("roots",)] if scheme == "file" else []
             words += [(name, option) for option in option_names(scheme)]
-        return [*words, (self.secret_name, "master_keys")]
+        if self.encrypt:
+            words.append((self.secret_name, "master_keys"))
+        return words
 
     def _get_package_hints(self):
         """Return what Python packages are missing, a sentence each."""

@@ -18,7 +18,7 @@ class ResConfigSettings(models.TransientModel):
     _inherit = "res.config.settings"
 
     archive_store_id = fields.Many2one(
-        related="company_id.archive_store_id", readonly=False
+        related="company_id.archive_store_id", readonly=False, string="Default Store"
     )
     archive_store_encrypt = fields.Boolean(
         related="archive_store_id.encrypt", readonly=False, string="Encrypt new bundles"

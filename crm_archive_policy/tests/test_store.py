@@ -287,7 +287,7 @@ class TestStore(StoreCase):
         )
         self.assertIn("crm_archive_offsite_dsn", store.setup_hint)
         self.assertIn("CRM_ARCHIVE_OFFSITE_DSN", store.setup_hint)
-        self.assertIn("crm_archive_offsite_dsn = …", store.setup_example)
+        self.assertIn("crm_archive_offsite_dsn = host=…", store.setup_example)
         self.assertFalse(store.setup_found)
         with patch(
             "odoo.addons.crm_archive_policy.models.crm_archive_store_setup.find_spec",

@@ -1,7 +1,7 @@
 import os
 from unittest.mock import patch
 
-from odoo.exceptions import UserError
+from odoo.exceptions import LockError, UserError
 from odoo.tests import tagged
 
 from ..lib.bundle import BundleKeyError, Keyring, keyring_key
@@ -205,6 +205,17 @@ class TestStoreKeys(StoreCase):
                 "crm_archive_policy.ir_cron_rotate_keys"
             ).method_direct_trigger()
         self.env.invalidate_all()
+
+    def test_one_at_a_time(self):
+        """A rotation must not write back a key that is just being destroyed."""
+        self.set_server(master_keys=NEW)
+        with self.registry.cursor() as other:
+            other.execute(
+                "SELECT 1 FROM crm_archive_store WHERE id = %s FOR NO KEY UPDATE",
+                [self.database_store.id],
+            )
+            with self.assertRaises(LockError):
+                self.database_store.action_rotate_keys()
 
     def test_destroyed_keys_stay_destroyed(self):
         self.set_server(vault_master_keys=OLD)

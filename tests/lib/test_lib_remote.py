@@ -21,7 +21,7 @@ from lib.stores import (
     StoreTemporary,
 )
 from lib.stores.errors import classify
-from lib.stores.fsspec import check_endpoint
+from lib.stores.fsspec import check_endpoint, check_host
 from lib.stores.tables import classify_sql
 
 SECRET = "Geheim-7f3a9c"
@@ -128,6 +128,22 @@ def test_a_name_that_resolves_to_such_an_address_is_refused(monkeypatch):
 def test_loopback_and_private_networks_are_allowed():
     for url in ("http://127.0.0.1:9000", "http://10.1.2.3", "https://192.168.0.9:9000"):
         check_endpoint(url)
+
+
+def test_a_server_that_is_this_very_machine_or_keeps_its_secrets_is_refused():
+    for host in ("127.0.0.1", "0.0.0.0", "user@127.0.0.1", "169.254.169.254"):
+        store = FsspecStore(database_uuid="x", url=f"sftp://{host}/x")
+        with pytest.raises(StoreMisconfigured, match="address|resolve"):
+            store.put("a", b"x")
+    for loopback, host in ((True, "127.0.0.1"), (False, "10.1.2.3")):
+        check_host(host, 22, loopback)
+
+
+def test_credentials_that_are_missing_are_no_passing_trouble():
+    class NoCredentialsError(Exception):
+        """As botocore's, which has neither code nor number."""
+
+    assert classify(NoCredentialsError("Unable to locate")) is StorePermission
 
 
 @pytest.mark.parametrize("package", ["fsspec", "s3fs"])

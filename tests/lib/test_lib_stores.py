@@ -21,6 +21,7 @@ from lib.stores import (
     StoreError,
     StoreForeign,
     StoreMisconfigured,
+    StoreReadonly,
     copy,
     kinds,
     open_store,
@@ -194,6 +195,29 @@ def test_another_database_may_read_and_not_write(make):
     assert clone.owner() == "another-uuid"
     with pytest.raises(StoreForeign):
         make().put("c", b"z")
+
+
+def test_a_store_that_is_switched_to_read_only(make):
+    """Whatever opens it: a neutralized copy writes nothing."""
+    make().put("a", b"x")
+    store = make()
+    for side in (
+        store,
+        getattr(store, "first", store),
+        getattr(store, "second", store),
+    ):
+        side.readonly = True
+    assert store.get("a") == b"x"
+    for action in (
+        lambda: store.put("b", b"x"),
+        lambda: store.put("a", b"x", overwrite=True),
+        lambda: store.delete("a"),
+        store.adopt,
+    ):
+        with pytest.raises(StoreReadonly):
+            action()
+    assert store.health().error == "StoreReadonly"
+    assert [stat.key for stat in make().iter_objects()] == ["a"]
 
 
 def test_health_tries_everything_and_leaves_nothing(store):

@@ -79,6 +79,24 @@ _CODES = {
     },
 }
 
+#: Libraries' errors that say neither a code nor a number, by the name of their class.
+_NAMES = {
+    StorePermission: {
+        "NoCredentialsError",  # S3
+        "PartialCredentialsError",
+        "CredentialRetrievalError",
+        "DefaultCredentialsError",  # Google
+        "RefreshError",
+        "ClientAuthenticationError",  # Azure
+        "AuthenticationException",  # SFTP
+        "BadHostKeyException",
+    },
+    StoreMisconfigured: {
+        "NoRegionError",
+        "ParamValidationError",
+    },
+}
+
 
 def classify(error: BaseException) -> type[StoreError]:
     """Find the kind of a library's or the system's error.
@@ -103,6 +121,9 @@ def _classify_one(error):
         for kind, codes in _CODES.items():
             if code in codes:
                 return kind
+    for kind, names in _NAMES.items():
+        if type(error).__name__ in names:
+            return kind
     number = getattr(error, "errno", None)
     for kind, numbers in _ERRNO.items():
         if number in numbers:
