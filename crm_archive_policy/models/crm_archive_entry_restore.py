@@ -20,17 +20,18 @@ class CrmArchiveEntry(models.Model):
         :param dict replacements: ``{(table, id that is gone): id to use instead}``
         :param dict details: JSON values for the audit line
         :return: the records
+        :raise UserError: when the entries are of several models
         :raise RestoreRefused: when it cannot be done truthfully; nothing is changed
         :raise BundleError: when the bundle is damaged, foreign or its key is missing
         :raise StoreError: when the store cannot be read
         """
         self._check_may_restore()
-        restored = []
+        restored = self._get_records().browse()
         entries = self.sudo()._lock_vaulted()
         for bundle, group in entries.grouped("bundle_id").items():
             with self.env.cr.savepoint():
                 findings = group._bring_back(bundle, replacements)
-                restored += group._settle(findings, details)
+                restored |= group._settle(findings, details)
         faults.point("restore: done")
         return restored
 
