@@ -92,7 +92,7 @@ class CrmArchiveEntry(models.Model):
                 raise BundleForeign("the rows are not those that were captured")
         faults.point("restore: rows inserted")
         if not findings:
-            prove(restore, filled)
+            prove(restore, restore.filled)
         self.env.invalidate_all(flush=False)
         return findings
 
@@ -111,7 +111,9 @@ class CrmArchiveEntry(models.Model):
         columns = Catalog(self.env.cr).columns(model._table)
         blanks = model._prepare_archive_blanks(columns)
         emptied = frozenset(n for n, value in blanks.items() if value == SQL("NULL"))
-        return RESTORED_COLUMNS | blanks.keys(), emptied
+        # Also what was emptied then and could not be emptied now.
+        kept = model._get_archive_kept_columns() - RESTORED_COLUMNS
+        return columns.keys() - kept, emptied
 
     # ------------------------------------------------------------
     # AFTERWARDS
@@ -130,9 +132,7 @@ class CrmArchiveEntry(models.Model):
                 "restore_report": report or False,
             }
         )
-        own = records._fields.values()
-        with self.env.protecting(own, records):
-            records.modified(records._fields, create=True)
+        records._recompute_dependants(create=True)
         details = {"how": "vault", **(details or {})}
         if report:
             details["differences"] = len(report)
