@@ -20,17 +20,18 @@ class CrmArchiveEntry(models.Model):
         :param dict replacements: ``{(table, id that is gone): id to use instead}``
         :param dict details: JSON values for the audit line
         :return: the records
+        :raise UserError: when the entries are of several models
         :raise RestoreRefused: when it cannot be done truthfully; nothing is changed
         :raise BundleError: when the bundle is damaged, foreign or its key is missing
         :raise StoreError: when the store cannot be read
         """
         self._check_may_restore()
-        restored = []
+        restored = self._get_records().browse()
         entries = self.sudo()._lock_vaulted()
         for bundle, group in entries.grouped("bundle_id").items():
             with self.env.cr.savepoint():
                 findings = group._bring_back(bundle, replacements)
-                restored += group._settle(findings, details)
+                restored |= group._settle(findings, details)
         faults.point("restore: done")
         return restored
 
@@ -91,7 +92,7 @@ class CrmArchiveEntry(models.Model):
                 raise BundleForeign("the rows are not those that were captured")
         faults.point("restore: rows inserted")
         if not findings:
-            prove(restore, filled)
+            prove(restore, restore.filled)
         self.env.invalidate_all(flush=False)
         return findings
 
@@ -110,7 +111,9 @@ class CrmArchiveEntry(models.Model):
         columns = Catalog(self.env.cr).columns(model._table)
         blanks = model._prepare_archive_blanks(columns)
         emptied = frozenset(n for n, value in blanks.items() if value == SQL("NULL"))
-        return RESTORED_COLUMNS | blanks.keys(), emptied
+        # Also what was emptied then and could not be emptied now.
+        kept = model._get_archive_kept_columns() - RESTORED_COLUMNS
+        return columns.keys() - kept, emptied
 
     # ------------------------------------------------------------
     # AFTERWARDS
@@ -129,9 +132,7 @@ class CrmArchiveEntry(models.Model):
                 "restore_report": report or False,
             }
         )
-        own = records._fields.values()
-        with self.env.protecting(own, records):
-            records.modified(records._fields, create=True)
+        records._recompute_dependants(create=True)
         details = {"how": "vault", **(details or {})}
         if report:
             details["differences"] = len(report)

@@ -1,6 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import SQL
+
+from .query_tools import as_domain
 
 #: What stays of a record whose row has to stay: who it is for the database, and its
 #: own place in the lifecycle.
@@ -99,12 +102,30 @@ class CrmArchiveMixin(models.AbstractModel):
         :param dict columns: :class:`~..vault.catalog.Column` by name
         :return: dict ``{column: SQL}``
         """
-        kept = self._get_archive_kept_columns()
-        return {
-            name: SQL("NULL")
-            for name, column in columns.items()
-            if name not in kept and not column.required and not column.generated
-        }
+        kept, blanks = self._get_archive_kept_columns(), {}
+        for name, column in columns.items():
+            if name in kept or column.generated:
+                continue
+            if not column.required:
+                blanks[name] = SQL("NULL")
+            elif self._is_free_text(name, column):
+                blanks[name] = self._get_required_blank(column)
+        return blanks
+
+    @api.model
+    def _is_free_text(self, name, column):
+        """Tell whether a column holds what people type, rather than a choice."""
+        field = self._fields.get(name)
+        if field is not None:
+            return field.type in ("char", "text", "html")
+        return column.type.split("(")[0] in ("text", "character varying", "character")
+
+    @api.model
+    def _get_required_blank(self, column):
+        """Return a text that says nothing, unique in case that is asked for."""
+        if column.type == "jsonb":
+            return SQL("jsonb_build_object('en_US', live.id::text)")
+        return SQL("CAST(live.id::text AS %s)", SQL(column.type))
 
     @api.model
     def _get_archive_entry_paths(self):
@@ -137,6 +158,14 @@ class CrmArchiveMixin(models.AbstractModel):
                         name=record.display_name,
                     )
                 )
+        if of_modules := self._filter_of_modules():
+            raise UserError(
+                self.env._(
+                    "%(name)s cannot move to the vault: it belongs to an installed "
+                    "app, whose next update would create it again.",
+                    name=of_modules[0].display_name,
+                )
+            )
         held = self._get_held()
         if held:
             raise UserError(
@@ -151,10 +180,48 @@ class CrmArchiveMixin(models.AbstractModel):
     def _get_vaultable_domain(self):
         """Return which archived records may go to the vault.
 
-        Records with an external id belong to a module: its next update would create
-        them again.
+        Records with an external id of a module belong to it: its next update would
+        create them again. External ids of imports and exports come and go with the
+        record.
         """
-        return [("archive_state", "=", "archived"), ("archive_on_hold", "=", False)]
+        return (
+            Domain("archive_state", "=", "archived")
+            & Domain("archive_on_hold", "=", False)
+            & as_domain(lambda alias: SQL("NOT %s", self._is_of_module(alias)))
+        )
+
+    @api.model
+    def _is_of_module(self, alias):
+        """Return the condition in SQL that a record belongs to a module."""
+        return SQL(
+            "EXISTS (SELECT 1 FROM ir_model_data d"
+            " JOIN ir_module_module m ON m.name = d.module"
+            " WHERE d.model = %s AND d.res_id = %s)",
+            self._name,
+            SQL.identifier(alias, "id"),
+        )
+
+    def _filter_of_modules(self):
+        """Return the records that belong to a module."""
+        of_module = as_domain(self._is_of_module)
+        records = self.sudo().with_context(active_test=False)
+        return records.search(Domain("id", "in", self.ids) & of_module)
+
+    def _recompute_dependants(self, **how):
+        """Let stored fields of other records follow, now or at the next flush.
+
+        Only those that nobody can edit: a value that people may have typed over is
+        theirs, and would not come back.
+
+        :param how: ``before=True`` ahead of a deletion, ``create=True`` after a
+            restore, as for ``modified()``
+        """
+        self.env.flush_all()
+        with self.env.protecting(self._fields.values(), self):
+            self.modified(self._fields, **how)
+        for field in list(self.env.fields_to_compute()):
+            if not field.readonly:
+                self.env.remove_to_compute(field, self.env.records_to_compute(field))
 
     def _vault(self, run=None):
         """Move archived records to the vault at once, in this transaction.

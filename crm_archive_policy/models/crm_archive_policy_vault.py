@@ -2,9 +2,6 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import SQL
-
-from .query_tools import as_domain
 
 
 class CrmArchivePolicy(models.Model):
@@ -57,14 +54,6 @@ class CrmArchivePolicy(models.Model):
             Domain(model._get_vaultable_domain())
             & Domain("archive_policy_id", "=", self.id)
             & Domain("archive_date", "<=", limit)
-            & as_domain(
-                lambda alias: SQL(
-                    "NOT EXISTS (SELECT 1 FROM ir_model_data d"
-                    " WHERE d.model = %s AND d.res_id = %s)",
-                    model._name,
-                    SQL.identifier(alias, "id"),
-                )
-            )
         )
 
     def _find_vault_ids(self, after=0, limit=None):

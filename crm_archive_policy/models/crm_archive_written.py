@@ -127,12 +127,9 @@ class Written:
         """
         for check in records._ondelete_methods:
             check(records)
-        fields_ = records._fields.values()
-        for field in fields_:
+        for field in records._fields.values():
             self.env.remove_to_compute(field, records)
-        self.env.flush_all()
-        with self.env.protecting(fields_, records):
-            records.modified(records._fields, before=True)
+        records._recompute_dependants(before=True)
 
     def _check_late(self, found, records):
         """Look once more through fresh eyes: this transaction's snapshot is older.

@@ -40,6 +40,10 @@ def _get_texts(env):
             "%(place)s pointed at %(target)s no. %(ids)s, which was deleted. It "
             "points at what you have chosen."
         ),
+        "value_converted": env._(
+            "%(place)s has another type now. %(count)s values were converted, and "
+            "none lost anything."
+        ),
         "row_gone": env._(
             "%(count)s rows of %(place)s belonged to %(target)s no. %(ids)s as well, "
             "which was deleted. They do not come back."

@@ -21,3 +21,4 @@ from . import test_class
 from . import test_trigger
 from . import test_store
 from . import test_store_keys
+from . import test_vault

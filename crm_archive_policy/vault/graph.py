@@ -47,15 +47,20 @@ class Edge(NamedTuple):
 class Graph:
     """The tables that belong to the records of a model, owners before the owned."""
 
-    def __init__(self, env, model_name: str, keep_row: bool = False):
+    def __init__(
+        self, env, model_name: str, keep_row: bool = False, tolerant: bool = False
+    ):
         """
         :param env: environment; only the registry and the cursor are used
         :param model_name: model of the records
         :param keep_row: the record's own row stays, so nothing cascades from it but
             its parts (see ``_get_archive_parts``), and what refers to it stays too
+        :param tolerant: leave out tables that could not be captured instead of
+            refusing: nothing is going to be deleted
         :raise UserError: when a table cannot be captured, so nothing is lost
         """
         self.env, self.model_name, self.keep_row = env, model_name, keep_row
+        self._tolerant = tolerant
         self.root = env[model_name]._table
         self.catalog = Catalog(env.cr)
         self._model_of = {
@@ -103,31 +108,37 @@ class Graph:
                 continue
             if table == self.root and self.keep_row and not self._is_part(key):
                 continue
-            self._check_known(key)
-            yield Edge(table, key.table, key.column)
+            if self._is_known(key):
+                yield Edge(table, key.table, key.column)
+            elif not self._tolerant:
+                self._refuse(key)
 
     def _is_part(self, key):
         """Tell whether rows are parts of a record whose own row stays."""
         parts = self.env[self.model_name]._get_archive_parts()
         return (key.table, key.column) in parts
 
-    def _check_known(self, key: ForeignKey):
+    def _is_known(self, key: ForeignKey):
+        """Tell whether what a key deletes can be captured and brought back."""
+        is_record = self._model_of.get(key.table) in self._lifecycle_models()
+        return not (key.unusual or is_record)
+
+    def _refuse(self, key: ForeignKey):
         """Refuse what would be deleted and cannot be brought back.
 
         :raise UserError: naming the table
         """
-        if key.unusual or self._model_of.get(key.table) in self._lifecycle_models():
-            raise UserError(
-                self.env._(
-                    "Deleting %(model)s would also delete rows of the table "
-                    "“%(table)s” that cannot be captured, so they stay where they "
-                    "are. Ask the maker of that module to change its foreign key "
-                    "“%(column)s”.",
-                    model=self.env[self.model_name]._description,
-                    table=key.table,
-                    column=key.column,
-                )
+        raise UserError(
+            self.env._(
+                "Deleting %(model)s would also delete rows of the table "
+                "“%(table)s” that cannot be captured, so they stay where they "
+                "are. Ask the maker of that module to change its foreign key "
+                "“%(column)s”.",
+                model=self.env[self.model_name]._description,
+                table=key.table,
+                column=key.column,
             )
+        )
 
     def _lifecycle_models(self):
         return self.env["crm.archive.policy"]._get_lifecycle_models()

@@ -55,7 +55,9 @@ def _compare_links(restore, table, columns):
         SQL(
             "%s IS NOT DISTINCT FROM %s",
             SQL.identifier("live", name),
-            restore.cast(table, name, restore.catalog.columns(table)[name].type),
+            restore.columns.cast(
+                table, name, restore.catalog.columns(table)[name].type
+            ),
         )
         for name in columns
     )

@@ -17,6 +17,8 @@ class Finding(NamedTuple):
     * ``target_merged``: it was merged, the value follows;
     * ``target_replaced``: a person has chosen another one;
     * ``row_gone``: what owned the row is no more, so the row is not brought back;
+    * ``value_converted``: the column has another type, the value was converted
+      without loss;
     * ``live_kept``: a live row takes the place of this one (unique), it was kept;
     * ``reference_changed``: a row that referred to the record was changed or deleted;
     * ``shell_changed``: somebody has written on what was left behind, the archived

@@ -11,6 +11,7 @@ import psycopg2
 from odoo.tools import SQL
 
 from .catalog import CASCADE, fix_text_format, names
+from .columns import Columns
 from .files import restore_file
 from .graph import Graph
 from .report import Finding, RestoreRefused
@@ -33,9 +34,9 @@ class Restore:
             gone
         """
         self.env, self.header = env, header
-        self.graph = Graph(env, header.model)
+        self.graph = Graph(env, header.model, tolerant=True)
         self.catalog, self.root = self.graph.catalog, self.graph.root
-        self.kept, self._filled, self._emptied = set(kept), filled, emptied
+        self.kept, self.filled, self._emptied = set(kept), set(filled), emptied
         self._replacements = replacements or {}
         self._findings = Counter()
         self._ids = defaultdict(set)
@@ -56,7 +57,9 @@ class Restore:
             self.staging.add(reader)
             self._meta[reader.id], self._readers[reader.id] = reader.meta, reader
         self.staging.finish()
+        self.columns = Columns(self.env, self.graph, self.staging, self._find)
         self.catalog.load(self.staging.used())
+        self._find_kept()
         for table in self.staging.used():
             if table in self.graph.edges:
                 self._bring_back(table)
@@ -86,68 +89,28 @@ class Restore:
         if any(finding.refuses for finding in findings):
             raise RestoreRefused(findings)
 
+    def _find_kept(self):
+        """What was left behind may have been deleted: then the whole row comes back."""
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT id FROM %s WHERE id = ANY(%s)",
+                SQL.identifier(self.root),
+                list(self.kept),
+            )
+        )
+        self.kept = {row_id for (row_id,) in rows}
+
     # -- one table ---------------------------------------------------------------
 
     def _bring_back(self, table):
-        columns = self._match_columns(table)
+        inserts = table != self.root or not self.kept.issuperset(self._meta)
+        columns = self.columns.match(table, inserts=inserts)
         self._drop_present(table)
         self._resolve_targets(table)
         self._refuse_if_needed()
         if table == self.root and self.kept:
             self._update_kept(columns)
         self._insert(table, columns)
-
-    def _match_columns(self, table):
-        """Compare the bundle's columns with the table's.
-
-        :return: ``{name: type as it is now}`` of those that can be filled
-        """
-        now = self.catalog.columns(table)
-        then = dict(self.staging.tables[table].columns)
-        matched = {}
-        for name, kind in then.items():
-            column = now.get(name)
-            if column is None:
-                if count := self._count_values(table, name):
-                    self._find("column_gone", table, name, count=count)
-            elif not column.generated:
-                matched[name] = column.type
-                if column.type != kind and not self._can_cast(table, column):
-                    self._find("bad_value", table, name)
-        for name, column in now.items():
-            missing = name not in then and column.required
-            if missing and not (column.has_default or column.generated):
-                self._find("required_column", table, name)
-        return matched
-
-    def _count_values(self, table, column):
-        [[count]] = self.env.execute_query(
-            SQL(
-                "SELECT count(%s) FROM crm_archive_staging s WHERE %s",
-                self.staging.value(table, column),
-                self.staging.rows(table),
-            )
-        )
-        return count
-
-    def _can_cast(self, table, column):
-        """Tell whether every value fits the type that the column has now."""
-        query = SQL(
-            "SELECT count(%s) FROM crm_archive_staging s WHERE %s",
-            self.cast(table, column.name, column.type),
-            self.staging.rows(table),
-        )
-        try:
-            with self.env.cr.savepoint(flush=False):
-                self.env.cr.execute(query, log_exceptions=False)
-        except (psycopg2.DataError, psycopg2.ProgrammingError):
-            return False
-        return True
-
-    def cast(self, table, column, kind):
-        """:return: the text of a column of the staged row ``s``, as a value"""
-        value = self.staging.value(table, column)
-        return SQL("CAST(%s AS %s)", value, SQL(kind.replace("%", "%%")))
 
     def _drop_present(self, table):
         """Leave out rows that are there already; refuse ids taken by other rows."""
@@ -185,7 +148,7 @@ class Restore:
         """Insert the staged rows; a live row that takes the same place is kept."""
         forward = self._get_forward(table)
         values = [
-            SQL("NULL") if name in forward else self.cast(table, name, kind)
+            SQL("NULL") if name in forward else self.columns.cast(table, name, kind)
             for name, kind in columns.items()
         ]
         query = SQL(
@@ -220,7 +183,7 @@ class Restore:
 
     def _update_kept(self, columns):
         """Fill the rows that stayed with what they held."""
-        filled = {name: kind for name, kind in columns.items() if name in self._filled}
+        filled = {name: kind for name, kind in columns.items() if name in self.filled}
         if not filled:
             return
         table = SQL.identifier(self.root)
@@ -231,7 +194,11 @@ class Restore:
         )
         self._find_shell_changes(filled, table, staged)
         assignments = SQL(", ").join(
-            SQL("%s = %s", SQL.identifier(name), self.cast(self.root, name, kind))
+            SQL(
+                "%s = %s",
+                SQL.identifier(name),
+                self.columns.cast(self.root, name, kind),
+            )
             for name, kind in filled.items()
         )
         self._execute(
@@ -275,11 +242,8 @@ class Restore:
             for target_id in list(gone):
                 other = self._replace(key, target_id)
                 if other:
-                    kind = (
-                        "target_replaced"
-                        if (key.target, target_id) in self._replacements
-                        else "target_merged"
-                    )
+                    chosen = self._replacements.get((key.target, target_id))
+                    kind = "target_replaced" if other == chosen else "target_merged"
                     count = gone.pop(target_id)
                     self._find_target(kind, key, [target_id], count)
             if gone:
@@ -324,11 +288,14 @@ class Restore:
     def _replace(self, key, target_id):
         """Point at what a person has chosen, or at what the target was merged into."""
         other = self._replacements.get((key.target, target_id))
-        if not other:
+        if not other or not self._exists(key.target, other):
             model = self.graph.model_of(key.target)
             other = self.env["crm.archive.merge"]._follow(model, target_id)
         if not other:
             return None
+        if key.table == self.root:
+            # A row that stayed has lost the target as well.
+            self.filled.add(key.column)
         value = self.staging.value(key.table, key.column)
         self.staging.set_value(
             key.table,
@@ -338,13 +305,18 @@ class Restore:
         )
         return other
 
+    def _exists(self, table, row_id):
+        query = SQL("SELECT 1 FROM %s WHERE id = %s", SQL.identifier(table), row_id)
+        return bool(self.env.execute_query(query))
+
     def _let_go(self, key, gone):
         """What the database itself would have done, had the rows been there."""
         ids, count = list(gone), sum(gone.values())
         value = self.staging.value(key.table, key.column)
         condition = SQL("(%s)::bigint = ANY(%s)", value, ids)
         required = self.catalog.columns(key.table)[key.column].required
-        if key.table == self.root and required:
+        # Without its company a row would be there for all companies to see.
+        if key.target == "res_company" or (key.table == self.root and required):
             self._find_target("required_gone", key, ids, count)
         elif key.table != self.root and (key.action == CASCADE or required):
             self.staging.drop(key.table, condition)
@@ -380,7 +352,7 @@ class Restore:
                     " WHERE %s AND live.id = s.id AND %s IS NOT NULL",
                     SQL.identifier(table),
                     SQL.identifier(column),
-                    self.cast(table, column, kind),
+                    self.columns.cast(table, column, kind),
                     self.staging.rows(table),
                     self.staging.value(table, column),
                 ),

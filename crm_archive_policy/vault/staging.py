@@ -1,5 +1,7 @@
 """Rows out of a bundle, laid out in a temporary table so that SQL can judge them."""
 
+import psycopg2
+
 from odoo.tools import SQL
 
 from ..lib.bundle import BundleCorrupt
@@ -63,8 +65,9 @@ class Staging:
                 ),
                 log_exceptions=False,
             )
-        except ValueError as error:
-            raise BundleCorrupt("a row cannot be read") from error
+        except (ValueError, psycopg2.DataError):
+            # Its text quotes the row: it goes no further.
+            raise BundleCorrupt("a row cannot be read") from None
 
     def finish(self):
         """Put the rows' ids in a column of their own and help the planner."""
