@@ -49,6 +49,7 @@ from . import res_config_settings_store
 from . import crm_archive_mixin_vault
 from . import crm_archive_merge
 from . import crm_archive_bundle
+from . import crm_archive_bundle_rewrite
 from . import crm_archive_entry
 from . import crm_archive_entry_restore
 from . import crm_archive_policy_vault

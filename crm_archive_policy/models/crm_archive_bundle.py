@@ -1,4 +1,4 @@
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -17,7 +17,6 @@ from ..lib.bundle import (
     object_key,
     verify,
 )
-from ..lib.stores import StoreError
 from ..vault.capture import Content, discover
 from ..vault.catalog import fix_text_format
 from ..vault.files import FileDamaged, find_files
@@ -293,20 +292,6 @@ class CrmArchiveBundle(models.Model):
             return None
         masters = self.store_id._get_reading_masters()
         return Keyring.loads(store.get(keyring_key(self.name)), masters)
-
-    # ------------------------------------------------------------
-    # REMOVING
-    # ------------------------------------------------------------
-
-    def _remove_object(self):
-        """Delete the object of bundles that nothing needs any more."""
-        for bundle in self:
-            with bundle.store_id.sudo()._open() as store:
-                for key in (object_key(bundle.name), keyring_key(bundle.name)):
-                    with suppress(StoreError):
-                        if store.exists(key):
-                            store.delete(key)
-            bundle.state = "removed"
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):

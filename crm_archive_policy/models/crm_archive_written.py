@@ -88,6 +88,8 @@ class Written:
         return moved
 
     def _take_from(self, bundle, records):
+        if bundle.state not in ("written", "used"):
+            return records.browse()  # swept meanwhile: written again another time
         records = records.sudo().try_lock_for_update()
         self.env.flush_all()
         fix_text_format(self.env.cr)
@@ -233,7 +235,7 @@ class Written:
         )
 
     def settle(self, moved):
-        """Note what was written in vain, or remove the bundle altogether.
+        """Note what was written in vain, or let go of the bundle altogether.
 
         :param moved: the records that were taken
         """
@@ -241,6 +243,6 @@ class Written:
             own = [root for root, b in self._bundles.items() if b == bundle]
             unused = sorted(set(own) - set(moved.ids))
             if len(unused) == len(own):
-                bundle._remove_object()
+                bundle._retire()
             elif unused:
                 bundle.unused_ids = unused
