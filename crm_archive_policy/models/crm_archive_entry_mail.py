@@ -24,23 +24,17 @@ class CrmArchiveEntry(models.Model):
             """
         )
 
-    def _note_messages(self):
-        """Note the messages of records that are about to leave, in one statement."""
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE crm_archive_entry e SET message_keys = m.keys
-                  FROM (SELECT x.id,
-                               array_agg(hashtextextended(m.message_id, 0)) AS keys
-                          FROM crm_archive_entry x
-                          JOIN mail_message m
-                            ON m.model = x.res_model AND m.res_id = x.res_id
-                         WHERE x.id = ANY(%s) AND m.message_id IS NOT NULL
-                         GROUP BY x.id) m
-                 WHERE e.id = m.id
-                """,
-                self.ids,
-            )
+    @api.model
+    def _get_message_keys(self, model):
+        """Return the digests of a record's messages, as an expression in SQL.
+
+        :param model: model of the records whose table is read
+        """
+        return SQL(
+            "(SELECT array_agg(hashtextextended(m.message_id, 0)) FROM mail_message m"
+            " WHERE m.model = %s AND m.res_id = %s AND m.message_id IS NOT NULL)",
+            model._name,
+            SQL.identifier(model._table, "id"),
         )
 
     @api.model

@@ -201,12 +201,13 @@ class Written:
         rows = self.env.execute_query(
             SQL(
                 "INSERT INTO crm_archive_entry"
-                " (res_id, vault_date, create_date, write_date, %s, %s)"
-                " SELECT %s, %s, %s, %s, %s, %s FROM %s RETURNING id",
+                " (res_id, vault_date, create_date, write_date, message_keys, %s, %s)"
+                " SELECT %s, %s, %s, %s, %s, %s, %s FROM %s RETURNING id",
                 SQL(", ").join(map(SQL.identifier, constants)),
                 SQL(", ").join(map(SQL.identifier, names)),
                 SQL.identifier(model._table, "id"),
                 *[self.env.cr.now()] * 3,
+                self.env["crm.archive.entry"]._get_message_keys(model),
                 SQL(", ").join(SQL("%s", value) for value in constants.values()),
                 SQL(", ").join(sources),
                 query.from_clause,
@@ -214,7 +215,6 @@ class Written:
         )
         entries = self.env["crm.archive.entry"].browse(row[0] for row in rows)
         self._copy_tags(entries, model)
-        entries._note_messages()
         return entries
 
     def _copy_tags(self, entries, model):

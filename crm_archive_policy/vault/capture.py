@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from odoo.tools import SQL
 
+from .catalog import SET_NULL
 from .graph import Graph
 
 #: Rows fetched at once while a large record is streamed.
@@ -53,6 +54,7 @@ def discover(graph: Graph, roots: list[int]) -> Found:
     found = Found(graph, list(roots))
     found.keys = {table: defaultdict(list) for table in graph.tables}
     seen = {table: set() for table in graph.tables}
+    referring = []
     waiting = {graph.root: _read_roots(graph, roots)}
     while waiting:
         table, rows = waiting.popitem()
@@ -64,13 +66,11 @@ def discover(graph: Graph, roots: list[int]) -> Found:
             found.keys[table][root].append(key)
             found.versions[root] ^= hash((table, ctid, xmin))
             news.append((root, key))
-        if not news or not graph.catalog.has_id(table):
-            continue
-        parents = [root for root, _key in news], [key for _root, key in news]
-        for edge in graph.edges[table]:
-            if more := _read_edge(graph, edge, *parents):
-                waiting.setdefault(edge.table, []).extend(more)
-    _find_referring(found)
+        if news and graph.catalog.has_id(table):
+            for edge, owned in _read_owned(graph, table, news).items():
+                waiting.setdefault(edge.table, []).extend(owned)
+            referring += _read_referring(graph, table, news)
+    _sort_referring(found, referring)
     return found
 
 
@@ -84,26 +84,80 @@ def _read_roots(graph, roots):
     )
 
 
-def _read_edge(graph, edge, roots, ids):
-    has_id = graph.catalog.has_id(edge.table)
-    condition = SQL("child.%s = x.id", SQL.identifier(edge.column))
-    if edge.model_column:
-        condition = SQL(
-            "%s AND child.%s = %s",
-            condition,
-            SQL.identifier(edge.model_column),
-            edge.model,
+def _read_owned(graph, table, owners):
+    """Read what rows own, all tables in one statement.
+
+    :param owners: list of ``(record id, row id)``
+    :return: ``{edge: [(record id, key, ctid, xmin)]}`` of those that own something
+    """
+    edges = graph.edges[table]
+    branches = []
+    for number, edge in enumerate(edges):
+        has_id = graph.catalog.has_id(edge.table)
+        condition = SQL("child.%s = x.id", SQL.identifier(edge.column))
+        if edge.model_column:
+            condition = SQL(
+                "%s AND child.%s = %s",
+                condition,
+                SQL.identifier(edge.model_column),
+                edge.model,
+            )
+        branches.append(
+            SQL(
+                "SELECT %s, x.root, %s, %s, child.ctid::text, child.xmin::text"
+                " FROM x JOIN %s child ON %s",
+                number,
+                SQL("child.id::bigint") if has_id else SQL("NULL::bigint"),
+                SQL("NULL::text") if has_id else _line(graph, edge.table),
+                SQL.identifier(edge.table),
+                condition,
+            )
         )
+    owned = defaultdict(list)
+    for number, root, row_id, line, ctid, xmin in _read_branches(
+        graph, owners, branches
+    ):
+        key = line if row_id is None else row_id
+        owned[edges[number]].append((root, key, ctid, xmin))
+    return owned
+
+
+def _read_referring(graph, table, rows):
+    """Read what refers to rows without belonging to them.
+
+    :param rows: list of ``(record id, row id)``
+    :return: list of ``(foreign key, record id, id of the referring row, row id)``
+    """
+    keys = graph.keys_from_outside(table)
+    branches = [
+        SQL(
+            "SELECT %s, x.root, %s, x.id FROM x JOIN %s child ON child.%s = x.id",
+            number,
+            SQL("child.id::bigint")
+            if graph.catalog.has_id(key.table)
+            else SQL("NULL::bigint"),
+            SQL.identifier(key.table),
+            SQL.identifier(key.column),
+        )
+        for number, key in enumerate(keys)
+    ]
+    return [
+        (keys[number], root, row_id, target_id)
+        for number, root, row_id, target_id in _read_branches(graph, rows, branches)
+    ]
+
+
+def _read_branches(graph, rows, branches):
+    """Run queries about the same rows ``x`` as one: the ids travel once."""
+    if not branches:
+        return []
     return graph.env.execute_query(
         SQL(
-            "SELECT x.root, %s, child.ctid::text, child.xmin::text"
-            " FROM unnest(%s::bigint[], %s::bigint[]) x(root, id)"
-            " JOIN %s child ON %s",
-            SQL("child.id") if has_id else _line(graph, edge.table),
-            roots,
-            ids,
-            SQL.identifier(edge.table),
-            condition,
+            "WITH x AS MATERIALIZED"
+            " (SELECT * FROM unnest(%s::bigint[], %s::bigint[]) row(root, id)) %s",
+            [root for root, _id in rows],
+            [row_id for _root, row_id in rows],
+            SQL(" UNION ALL ").join(branches),
         )
     )
 
@@ -119,45 +173,22 @@ def _line(graph, table, columns=None):
     )
 
 
-def _find_referring(found):
-    """Look for rows outside that refer to what is going to be deleted."""
-    graph = found.graph
+def _sort_referring(found, referring):
+    """Tell back-references, which can be put back, from what forbids the deletion."""
     taken = {}
-    for key in graph.back_references():
-        for root, row_id, target_id in _read_key(found, key):
-            if not _is_taken(found, taken, key.table, row_id):
-                back = key.table, key.column, key.target, row_id, target_id
-                found.back[root].append(back)
-    for back in found.back.values():
-        back.sort()
+    for key, root, row_id, target_id in referring:
+        if _is_taken(found, taken, key.table, row_id):
+            continue
+        if key.action == SET_NULL:
+            back = key.table, key.column, key.target, row_id, target_id
+            found.back[root].append(back)
+        elif key.target == found.graph.root:
+            found.blocked.setdefault(root, key.table)
+        else:
+            found.blocked_parts.setdefault(root, key.table)
     for root, back in found.back.items():
+        back.sort()
         found.versions[root] ^= hash(tuple(back))
-    for key in graph.blockers():
-        for root, row_id, _target_id in _read_key(found, key):
-            if _is_taken(found, taken, key.table, row_id):
-                continue
-            blocked = found.blocked if key.target == graph.root else found.blocked_parts
-            blocked.setdefault(root, key.table)
-
-
-def _read_key(found, key):
-    graph = found.graph
-    roots, ids = found.pairs(key.target)
-    if not ids or not graph.catalog.has_id(key.target):
-        return []
-    has_id = graph.catalog.has_id(key.table)
-    return graph.env.execute_query(
-        SQL(
-            "SELECT x.root, %s, x.id"
-            " FROM unnest(%s::bigint[], %s::bigint[]) x(root, id)"
-            " JOIN %s child ON child.%s = x.id",
-            SQL("child.id") if has_id else SQL("NULL::bigint"),
-            roots,
-            ids,
-            SQL.identifier(key.table),
-            SQL.identifier(key.column),
-        )
-    )
 
 
 def _is_taken(found, cache, table, row_id):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from odoo.exceptions import UserError
 
-from .catalog import CASCADE, SET_NULL, Catalog, ForeignKey
+from .catalog import CASCADE, Catalog, ForeignKey
 
 #: What core's ``unlink()`` removes with a record: BaseModel (attachments, external
 #: ids), mail.thread (messages, followers, scheduled messages), mail.activity.mixin,
@@ -184,23 +184,15 @@ class Graph:
 
     # -- what refers -------------------------------------------------------------
 
-    def back_references(self) -> list[ForeignKey]:
-        """:return: keys that the database empties when captured rows are deleted"""
-        return [key for key in self._keys_from_outside() if key.action == SET_NULL]
+    def keys_from_outside(self, table: str) -> list[ForeignKey]:
+        """Return the keys that refer to rows of a table which are going to be deleted.
 
-    def blockers(self) -> list[ForeignKey]:
-        """:return: keys that forbid, or would change, the deletion of captured rows"""
-        return [
-            key
-            for key in self._keys_from_outside()
-            if key.action not in (SET_NULL, CASCADE)
-        ]
-
-    def _keys_from_outside(self):
-        for table in self.tables:
-            if table == self.root and self.keep_row:
-                continue
-            yield from self.catalog.keys_to(table)
+        The database empties those with ``SET NULL``; the others forbid the deletion,
+        or would change the row that refers.
+        """
+        if table == self.root and self.keep_row:
+            return []
+        return [key for key in self.catalog.keys_to(table) if key.action != CASCADE]
 
     def model_of(self, table: str) -> str | None:
         """:return: the model of a table, None for a table of links"""

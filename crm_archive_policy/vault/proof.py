@@ -34,14 +34,18 @@ def _compare_by_id(restore, table, columns):
     live = SQL(", ").join(
         SQL("%s::text", SQL.identifier("live", name)) for name in columns
     )
-    staged = SQL(", ").join(staging.value(table, name) for name in columns)
+    staged = SQL("s.v")
+    if len(columns) < len(staging.tables[table].columns):
+        staged = SQL(
+            "ARRAY[%s]",
+            SQL(", ").join(staging.value(table, name) for name in columns),
+        )
     [[count]] = restore.env.execute_query(
         SQL(
-            "SELECT count(*) FROM crm_archive_staging s LEFT JOIN %s live"
-            " ON live.id = s.id WHERE %s"
-            " AND (live.id IS NULL OR ARRAY[%s] IS DISTINCT FROM ARRAY[%s])",
+            "SELECT count(*) FROM %s LEFT JOIN %s live ON live.id = s.id"
+            " WHERE live.id IS NULL OR ARRAY[%s] IS DISTINCT FROM %s",
+            staging.source(table),
             SQL.identifier(table),
-            staging.rows(table),
             live,
             staged,
         )
@@ -63,9 +67,8 @@ def _compare_links(restore, table, columns):
     )
     [[count]] = restore.env.execute_query(
         SQL(
-            "SELECT count(*) FROM crm_archive_staging s WHERE %s"
-            " AND NOT EXISTS (SELECT 1 FROM %s live WHERE %s)",
-            staging.rows(table),
+            "SELECT count(*) FROM %s WHERE NOT EXISTS (SELECT 1 FROM %s live WHERE %s)",
+            staging.source(table),
             SQL.identifier(table),
             same,
         )

@@ -123,14 +123,13 @@ class Restore:
             texts = SQL(", ").join(
                 SQL("%s::text", SQL.identifier("live", name)) for name in then
             )
-            same = SQL("array_to_json(ARRAY[%s])::text = s.line::text", texts)
+            same = SQL("ARRAY[%s] = s.v", texts)
         rows = self.env.execute_query(
             SQL(
-                "SELECT s.id, %s FROM crm_archive_staging s JOIN %s live"
-                " ON live.id = s.id WHERE %s AND %s",
+                "SELECT s.id, %s FROM %s JOIN %s live ON live.id = s.id WHERE %s",
                 same,
+                self.staging.source(table),
                 SQL.identifier(table),
-                self.staging.rows(table),
                 self._not_kept(table),
             )
         )
@@ -153,12 +152,11 @@ class Restore:
         ]
         query = SQL(
             "INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s"
-            " FROM crm_archive_staging s WHERE %s AND %s ORDER BY s.root, s.id"
-            " ON CONFLICT DO NOTHING",
+            " FROM %s WHERE %s ORDER BY s.root, s.id ON CONFLICT DO NOTHING",
             SQL.identifier(table),
             names(columns),
             SQL(", ").join(values),
-            self.staging.rows(table),
+            self.staging.source(table),
             self._not_kept(table),
         )
         expected = self.staging.counts[table]
@@ -187,11 +185,7 @@ class Restore:
         if not filled:
             return
         table = SQL.identifier(self.root)
-        staged = SQL(
-            "live.id = s.id AND s.root = ANY(%s) AND %s",
-            list(self.kept),
-            self.staging.rows(self.root),
-        )
+        staged = SQL("live.id = s.id AND s.root = ANY(%s)", list(self.kept))
         self._find_shell_changes(filled, table, staged)
         assignments = SQL(", ").join(
             SQL(
@@ -204,9 +198,10 @@ class Restore:
         self._execute(
             self.root,
             SQL(
-                "UPDATE %s live SET %s FROM crm_archive_staging s WHERE %s",
+                "UPDATE %s live SET %s FROM %s WHERE %s",
                 table,
                 assignments,
+                self.staging.source(self.root),
                 staged,
             ),
         )
@@ -221,9 +216,10 @@ class Restore:
         )
         [counts] = self.env.execute_query(
             SQL(
-                "SELECT %s FROM %s live JOIN crm_archive_staging s ON %s",
+                "SELECT %s FROM %s live JOIN %s ON %s",
                 differences,
                 table,
+                self.staging.source(self.root),
                 staged,
             )
         )
@@ -235,10 +231,7 @@ class Restore:
 
     def _resolve_targets(self, table):
         """Give each key whose target is gone the outcome that it has."""
-        for key in self.catalog.keys_from(table):
-            if key.unusual or self.staging.position(table, key.column) is None:
-                continue
-            gone = self._find_gone(key)
+        for key, gone in self._find_gone(table):
             for target_id in list(gone):
                 other = self._replace(key, target_id)
                 if other:
@@ -249,32 +242,60 @@ class Restore:
             if gone:
                 self._let_go(key, gone)
 
-    def _find_gone(self, key):
-        """Return ``{id: number of rows}`` of what a key points at and is no more."""
-        value = SQL("(%s)::bigint", self.staging.value(key.table, key.column))
+    def _find_gone(self, table):
+        """Find out which rows point at what is no more.
+
+        :return: list of ``(key, {id: number of rows})``
+        """
+        keys = [
+            key
+            for key in self.catalog.keys_from(table)
+            if not key.unusual and self.staging.position(table, key.column) is not None
+        ]
+        if not keys:
+            return []
+        values = SQL(", ").join(
+            SQL("(%s, (%s)::bigint)", number, self.staging.value(table, key.column))
+            for number, key in enumerate(keys)
+        )
+        # What all rows point at, in one pass: nearly always few different ids.
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT key.number, key.id, count(*) FROM %s,"
+                " LATERAL (VALUES %s) key(number, id)"
+                " WHERE key.id IS NOT NULL GROUP BY 1, 2",
+                self.staging.source(table),
+                values,
+            )
+        )
+        counts = defaultdict(dict)
+        for number, target_id, count in rows:
+            counts[keys[number]][target_id] = count
+        return [
+            (key, {target_id: ids[target_id] for target_id in gone})
+            for key, ids in counts.items()
+            if (gone := self._filter_gone(key, list(ids)))
+        ]
+
+    def _filter_gone(self, key, ids):
+        """Return those of the ids a key points at that are no more."""
         coming = SQL("false")
         if self._comes_later(key):
             coming = SQL(
                 "EXISTS (SELECT 1 FROM crm_archive_staging o"
-                " WHERE o.number = %s AND o.id = %s)",
+                " WHERE o.number = %s AND o.id = x.id)",
                 self.staging.order[key.target],
-                value,
             )
         rows = self.env.execute_query(
             SQL(
-                "SELECT %s, count(*) FROM crm_archive_staging s WHERE %s"
-                " AND %s IS NOT NULL AND NOT %s"
-                " AND NOT EXISTS (SELECT 1 FROM %s target WHERE target.id = %s)"
-                " GROUP BY 1",
-                value,
-                self.staging.rows(key.table),
-                value,
+                "SELECT x.id FROM unnest(%s::bigint[]) x(id) WHERE NOT %s"
+                " AND NOT EXISTS (SELECT 1 FROM %s target WHERE target.id = x.id)",
+                ids,
                 coming,
                 SQL.identifier(key.target),
-                value,
             )
         )
-        return dict(rows)
+        return [row[0] for row in rows]
 
     def _comes_later(self, key):
         """Tell whether a key points at rows that are staged and not yet inserted."""

@@ -27,41 +27,45 @@ class Staging:
                 number integer NOT NULL,
                 root bigint NOT NULL,
                 id bigint,
-                line json NOT NULL
+                -- An array is taken apart once a row, where JSON would be parsed
+                -- once a column.
+                v text[] NOT NULL
             ) ON COMMIT DROP;
+            ALTER TABLE crm_archive_staging ALTER COLUMN v SET STORAGE EXTERNAL;
             TRUNCATE crm_archive_staging
             """
         )
         self.counts = dict.fromkeys(self.tables, 0)
+        self._waiting = []
 
     def add(self, record):
-        """Take in the rows of a record, streamed.
+        """Take in the rows of a record, streamed; :meth:`finish` sends the last ones.
 
         :param record: :class:`~..lib.bundle.RecordReader`
         :raise BundleCorrupt: when the record is damaged; nothing may be used then
         """
-        waiting = []
         for table, line in record.lines():
-            waiting.append((self.order[table], line.decode()))
+            self._waiting.append((self.order[table], record.id, line.decode()))
             self.counts[table] += 1
-            if len(waiting) == CHUNK:
-                self._insert(record.id, waiting)
-                waiting = []
-        self._insert(record.id, waiting)
+            if len(self._waiting) == CHUNK:
+                self._insert()
 
-    def _insert(self, root, rows):
-        if not rows:
+    def _insert(self):
+        if not self._waiting:
             return
-        numbers = [number for number, _line in rows]
+        numbers, roots, lines = map(list, zip(*self._waiting, strict=True))
+        self._waiting = []
         try:
             self._cr.execute(
                 SQL(
-                    "INSERT INTO crm_archive_staging (number, root, line)"
-                    " SELECT number, %s, line::json"
-                    " FROM unnest(%s::int[], %s::text[]) row(number, line)",
-                    root,
+                    "INSERT INTO crm_archive_staging (number, root, v)"
+                    " SELECT number, root,"
+                    " ARRAY(SELECT json_array_elements_text(line::json))"
+                    " FROM unnest(%s::int[], %s::bigint[], %s::text[])"
+                    " row(number, root, line)",
                     numbers,
-                    [line for _number, line in rows],
+                    roots,
+                    lines,
                 ),
                 log_exceptions=False,
             )
@@ -71,13 +75,14 @@ class Staging:
 
     def finish(self):
         """Put the rows' ids in a column of their own and help the planner."""
+        self._insert()
         for table in self.used():
             if (position := self.position(table, "id")) is not None:
                 self._cr.execute(
                     SQL(
                         "UPDATE crm_archive_staging"
-                        " SET id = (line->>%s)::bigint WHERE number = %s",
-                        position,
+                        " SET id = v[%s]::bigint WHERE number = %s",
+                        position + 1,
                         self.order[table],
                     )
                 )
@@ -96,7 +101,19 @@ class Staging:
 
     def value(self, table: str, column: str) -> SQL:
         """:return: the text of a column of the staged row ``s``"""
-        return SQL("s.line->>%s", self.position(table, column))
+        return SQL("s.v[%s]", self.position(table, column) + 1)
+
+    def source(self, table: str) -> SQL:
+        """Return a table's staged rows as ``s``, to be read column by column.
+
+        A long row is kept outside of its table; adding nothing to it brings it in
+        once, and not again for each column.
+        """
+        return SQL(
+            "(SELECT root, id, v || '{}'::text[] AS v FROM crm_archive_staging"
+            " WHERE number = %s OFFSET 0) s",
+            self.order[table],
+        )
 
     def rows(self, table: str) -> SQL:
         """:return: condition for the staged rows ``s`` of a table"""
@@ -126,11 +143,8 @@ class Staging:
         """
         self._cr.execute(
             SQL(
-                "UPDATE crm_archive_staging s"
-                " SET line = jsonb_set(s.line::jsonb, ARRAY[%s::text],"
-                " coalesce(to_jsonb(%s), 'null'::jsonb))::json"
-                " WHERE %s AND %s",
-                str(self.position(table, column)),
+                "UPDATE crm_archive_staging s SET v[%s] = %s WHERE %s AND %s",
+                self.position(table, column) + 1,
                 expression,
                 self.rows(table),
                 condition,
