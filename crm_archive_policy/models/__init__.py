@@ -7,6 +7,7 @@ from . import crm_archive_holdable
 from . import crm_archive_retention
 from . import crm_archive_data_quality
 from . import crm_archive_mixin
+from . import crm_archive_mixin_write
 from . import crm_archive_mixin_keep
 from . import crm_archive_guard
 from . import crm_archive_policy

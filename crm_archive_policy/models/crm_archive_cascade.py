@@ -4,6 +4,8 @@ from odoo import fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from .query_tools import PREFETCH, id_array
+
 #: What may happen to the open leads of an archived contact.
 LEAD_CASCADE = [
     ("keep", "Stay open"),
@@ -32,6 +34,7 @@ class CrmArchiveMixin(models.AbstractModel):
         readonly=True,
         copy=False,
         index="btree_not_null",
+        prefetch=PREFETCH,
         help="Archived or lost because of this contact; restored together with it.",
     )
 
@@ -45,11 +48,11 @@ class CrmArchiveMixin(models.AbstractModel):
         self.env.cr.execute(
             SQL(
                 "UPDATE %s AS record SET archive_cascade_partner_id = origin.partner_id"
-                " FROM unnest(%s::integer[], %s::integer[]) AS origin(id, partner_id)"
+                " FROM unnest(%s, %s) AS origin(id, partner_id)"
                 " WHERE record.id = origin.id",
                 SQL.identifier(self._table),
-                list(origins),
-                list(origins.values()),
+                id_array(origins),
+                id_array(origins.values()),
             )
         )
         self.invalidate_model(["archive_cascade_partner_id"])
@@ -159,7 +162,7 @@ class CrmLead(models.Model):
                 "UPDATE crm_lead SET archive_snapshot = jsonb_build_object(%s)"
                 " WHERE id = ANY(%s)",
                 pairs,
-                self.ids,
+                id_array(self.ids),
             )
         )
         self.invalidate_recordset(["archive_snapshot"])

@@ -3,7 +3,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from .crm_archive_interaction import InteractionSource
-from .query_tools import as_domain, identifier_id
+from .query_tools import as_domain, id_array, identifier_id
 
 #: Fields that say that two records are the same person or company.
 DUPLICATE_KEYS = ("email_normalized", "phone_sanitized")
@@ -126,7 +126,7 @@ class CrmArchiveDataQuality(models.AbstractModel):
                 column,
                 SQL.identifier("asked", key),
                 SQL.identifier(self._table),
-                list(self.ids),
+                id_array(self.ids),
             )
         )
         ids = [res_id for (res_id,) in self.env.execute_query(query.select())]
@@ -136,9 +136,10 @@ class CrmArchiveDataQuality(models.AbstractModel):
         if not ids:
             return {}
         query, _column = self._get_comparable_query(key)
-        query.add_where(SQL("%s = ANY(%s)", identifier_id(query.table), ids))
+        compared = id_array(ids)
+        query.add_where(SQL("%s = ANY(%s)", identifier_id(query.table), compared))
         judged = self._judge_duplicates(
-            key, query, lambda link: SQL("%s = ANY(%s)", link, ids)
+            key, query, lambda link: SQL("%s = ANY(%s)", link, compared)
         )
         return dict(self.env.execute_query(judged))
 
@@ -248,7 +249,7 @@ class CrmArchiveDataQuality(models.AbstractModel):
             SQL(
                 "SELECT id FROM %s WHERE id = ANY(%s) FOR SHARE SKIP LOCKED",
                 SQL.identifier(self._table),
-                list(kept_ids),
+                id_array(kept_ids),
             )
         )
         return {kept_id for (kept_id,) in rows}
@@ -272,8 +273,8 @@ class CrmArchiveDataQuality(models.AbstractModel):
              RETURNING record.id
                 """,
                 table=SQL.identifier(self._table),
-                ids=list(kept),
-                kept_ids=list(kept.values()),
+                ids=id_array(kept),
+                kept_ids=id_array(kept.values()),
             )
         )
         self.browse(kept).invalidate_recordset(["archive_duplicate_of_id"], flush=False)

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
-from .query_tools import DOMAIN_ERRORS, parse_domain, search_links
+from .query_tools import DOMAIN_ERRORS, id_array, parse_domain, search_links
 
 
 class CrmArchiveGuard(models.Model):
@@ -133,7 +133,7 @@ class CrmArchiveGuard(models.Model):
             if not left:
                 break
             query, link = guard._get_blocked_query(records._name)
-            query.add_where(SQL("%s = ANY(%s)", link, left))
+            query.add_where(SQL("%s = ANY(%s)", link, id_array(left)))
             rows = self.env.execute_query(query.select(SQL("DISTINCT %s", link)))
             verdicts.update((res_id, guard) for (res_id,) in rows)
             left = [res_id for res_id in left if res_id not in verdicts]

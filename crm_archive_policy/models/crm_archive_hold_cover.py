@@ -8,7 +8,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .query_tools import as_domain
+from .query_tools import as_domain, id_array
 
 _logger = logging.getLogger(__name__)
 
@@ -96,13 +96,13 @@ class CrmArchiveHold(models.Model):
             SQL(
                 """
                 INSERT INTO crm_archive_hold_record (hold_id, res_model, res_id, date)
-                SELECT %s, %s, unnest(%s::integer[]), %s
+                SELECT %s, %s, unnest(%s), %s
                     ON CONFLICT DO NOTHING
              RETURNING id
                 """,
                 self.id,
                 records._name,
-                records.ids,
+                id_array(records.ids),
                 self.env.cr.now(),
             )
         )

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from .query_tools import as_domain
+from .query_tools import PREFETCH, as_domain
 
 #: Who may know which legal matter a record is held for.
 HOLD_GROUPS = (
@@ -25,6 +25,7 @@ class CrmArchiveHoldable(models.AbstractModel):
         "On Legal Hold",
         readonly=True,
         copy=False,
+        prefetch=PREFETCH,
         help="A legal hold stops archiving, deletion and anonymisation.",
     )
     archive_hold_ids = fields.Many2many(
@@ -86,7 +87,7 @@ class CrmArchiveHoldable(models.AbstractModel):
         moment on, not only when the scheduled action has marked it.
         """
         records = self.sudo()
-        held = records.filtered("archive_on_hold")
+        held = records._filter_by_value("archive_on_hold", {True})
         return held | self.env["crm.archive.hold"]._find_covered(records - held)
 
     def _get_holds(self):
@@ -98,6 +99,23 @@ class CrmArchiveHoldable(models.AbstractModel):
             .search([("res_model", "=", self._name), ("res_id", "=", self.id)])
         )
         return members.hold_id.filtered(lambda hold: hold.state == "active")
+
+    def _filter_by_value(self, name, values):
+        """Return those of the records whose field has one of the values.
+
+        On a batch it takes a fraction of the time of :meth:`filtered`.
+
+        :param str name: a field that is not relational
+        :param values: set of values
+        """
+        found = self.mapped(name)
+        if values.issuperset(found):
+            return self
+        return self.browse(
+            res_id
+            for res_id, value in zip(self._ids, found, strict=True)
+            if value in values
+        )
 
     def _check_not_held(self):
         """Refuse to archive what is on hold.

@@ -5,7 +5,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .query_tools import as_domain, identifier_id, path_to_sql, search_links
+from .query_tools import as_domain, id_array, identifier_id, path_to_sql, search_links
 
 #: Messages a person wrote or received an answer in. Notifications, automatic
 #: replies and mailings say nothing about whether somebody is there.
@@ -130,9 +130,10 @@ class CrmArchiveInteraction(models.AbstractModel):
         """
         if not self.ids:
             return {}
+        ids = id_array(self.ids)
         parts = []
         for query, link, date in self._get_interaction_queries():
-            query.add_where(SQL("%s = ANY(%s)", link, list(self.ids)))
+            query.add_where(SQL("%s = ANY(%s)", link, ids))
             parts.append(
                 query.select(SQL("%s AS res_id", link), SQL("%s AS date", date))
             )
@@ -141,7 +142,7 @@ class CrmArchiveInteraction(models.AbstractModel):
                 "SELECT id AS res_id, %s AS date FROM %s WHERE id = ANY(%s)",
                 self._field_to_sql(self._table, name),
                 SQL.identifier(self._table),
-                list(self.ids),
+                ids,
             )
             for name in self._get_interaction_fields()
         ]

@@ -7,6 +7,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..lib import canonical, chain
+from .query_tools import id_array
 
 #: Key of the advisory lock that serialises appends; any constant will do.
 LOCK_KEY = 0x43524D41
@@ -231,11 +232,12 @@ class CrmArchiveLog(models.Model):
             "previous": previous,
             "digest": chain.digest(previous, fields_),
         }
+        row["res_ids"] = id_array(row["res_ids"])
         self.env.cr.execute(
             SQL(
-                "INSERT INTO crm_archive_log (%s) VALUES %s",
+                "INSERT INTO crm_archive_log (%s) VALUES (%s)",
                 SQL(", ").join(map(SQL.identifier, COLUMNS)),
-                tuple(row[name] for name in COLUMNS),
+                SQL(", ").join(SQL("%s", row[name]) for name in COLUMNS),
             )
         )
 

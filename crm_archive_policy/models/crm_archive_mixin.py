@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools.misc import frozendict
 
+from .query_tools import PREFETCH
+
 #: What a record holds while nothing about it is archived.
 LIVE_VALUES = frozendict(
     archive_state="live",
@@ -96,12 +98,18 @@ class CrmArchiveMixin(models.AbstractModel):
         readonly=True,
         copy=False,
     )
-    archive_date = fields.Datetime("Archived on", readonly=True, copy=False)
+    archive_date = fields.Datetime(
+        "Archived on", readonly=True, copy=False, prefetch=PREFETCH
+    )
     archive_user_id = fields.Many2one(
-        "res.users", "Archived by", readonly=True, copy=False
+        "res.users", "Archived by", readonly=True, copy=False, prefetch=PREFETCH
     )
     archive_reason_id = fields.Many2one(
-        "crm.archive.reason", readonly=True, copy=False, ondelete="restrict"
+        "crm.archive.reason",
+        readonly=True,
+        copy=False,
+        ondelete="restrict",
+        prefetch=PREFETCH,
     )
     archive_policy_id = fields.Many2one(
         "crm.archive.policy",
@@ -109,11 +117,13 @@ class CrmArchiveMixin(models.AbstractModel):
         copy=False,
         ondelete="restrict",
         index="btree_not_null",
+        prefetch=PREFETCH,
     )
     archive_due_date = fields.Date(
         "Archive Due",
         readonly=True,
         copy=False,
+        prefetch=PREFETCH,
         help="The day on which a policy is going to archive this record.",
     )
     archive_restricted = fields.Boolean(
@@ -125,12 +135,14 @@ class CrmArchiveMixin(models.AbstractModel):
     archive_snapshot = fields.Json(
         readonly=True,
         copy=False,
+        prefetch=PREFETCH,
         help="Values that archiving changed, to be put back by a restore.",
     )
     # classification
     archive_exempt = fields.Boolean(
         "Never Archive",
         copy=False,
+        prefetch=PREFETCH,
         help="No policy touches this record. It can still be archived by hand.",
     )
     archive_tag_ids = fields.Many2many("crm.archive.tag", copy=False)
@@ -322,6 +334,26 @@ class CrmArchiveMixin(models.AbstractModel):
     # ------------------------------------------------------------
 
     @api.model
+    def _get_archive_read_fields(self):
+        """Return the stored fields that archiving reads of each record.
+
+        Fetched together for a batch: whatever is missing costs a query that reads
+        all the columns of all its records.
+        """
+        return [
+            self._active_name,
+            "archive_category_id",
+            "archive_due_date",
+            "archive_on_hold",
+            "archive_reason_id",
+            "archive_restricted",
+            "archive_snapshot",
+            "archive_state",
+            "create_date",
+            "retention_date",
+        ]
+
+    @api.model
     def _prepare_archived_values(self):
         """Return the lifecycle fields of a record that is archived now."""
         return {
@@ -357,18 +389,20 @@ class CrmArchiveMixin(models.AbstractModel):
         :return: the records that were archived; the others were already
         :raise UserError: when a legal hold covers one of them
         """
-        records = self.sudo().filtered(
-            lambda record: record.archive_state in ("live", "pending")
-        )
+        records = self.sudo()
+        records.fetch(self._get_archive_read_fields())
+        records = records._filter_by_value("archive_state", {"live", "pending"})
         records._check_not_held()
         values = {**self._prepare_archived_values(), **(values or {})}
-        inactive = records - records.filtered(self._active_name)
+        inactive = records._filter_by_value(self._active_name, {False})
         if inactive:
             snapshot = {self._active_name: False}
             inactive._move({**values, "archive_snapshot": snapshot})
         if active := records - inactive:
             active._move(values, {self._active_name: False})
-        records._extend_retention()
+        records._extend_retention(
+            self.env["crm.archive.category"].browse(values.get("archive_category_id"))
+        )
         reason = {"reason_id": values.get("archive_reason_id")}
         records = records.with_env(self.env)
         records._log_archive("archive", {**reason, **(details or {})})

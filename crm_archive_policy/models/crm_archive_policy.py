@@ -5,7 +5,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .query_tools import DOMAIN_ERRORS, as_domain, parse_domain
+from .query_tools import DOMAIN_ERRORS, as_domain, id_array, identifier_id, parse_domain
 
 #: Models whose records have a lifecycle; other modules extend the list.
 LIFECYCLE_MODELS = ("res.partner", "crm.lead")
@@ -310,10 +310,20 @@ class CrmArchivePolicy(models.Model):
     def _filter_due(self, ids):
         """Return those of the records that are still due now.
 
+        With what archiving is going to read of them: one query less.
+
         :param ids: ids of a batch
         """
-        domain = Domain("id", "in", list(ids)) & self._get_due_domain(ids)
-        return self._get_model().search(domain, order="id")
+        model = self._get_model()
+        domain = as_domain(
+            lambda alias: SQL("%s = ANY(%s)", identifier_id(alias), id_array(ids))
+        ) & self._get_due_domain(ids)
+        names = [
+            name
+            for name in model._get_archive_read_fields()
+            if model._has_field_access(model._fields[name], "read")
+        ]
+        return model.search_fetch(domain, names, order="id")
 
     def _get_guards(self, model_name=None):
         """Return the guards that protect records from this policy.

@@ -411,8 +411,10 @@ class CrmArchivePolicy(models.Model):
 
     def _prepare_archive_details(self, records):
         details = super()._prepare_archive_details(records)
-        duplicates = records.filtered("archive_duplicate_of_id")
-        if duplicates and self._get_duplicate_keys():
+        if not self._get_duplicate_keys():
+            return details
+        records.fetch(["archive_duplicate_of_id"])
+        if duplicates := records.filtered("archive_duplicate_of_id"):
             details["duplicate_of"] = {
                 str(record.id): record.archive_duplicate_of_id.id
                 for record in duplicates

@@ -5,6 +5,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
+from .query_tools import PREFETCH
+
 
 class CrmArchiveRetention(models.AbstractModel):
     """How long a record is kept: a date that is only ever extended.
@@ -17,11 +19,16 @@ class CrmArchiveRetention(models.AbstractModel):
     _description = "Retention of a Record"
 
     archive_category_id = fields.Many2one(
-        "crm.archive.category", "Retention Category", copy=False, ondelete="restrict"
+        "crm.archive.category",
+        "Retention Category",
+        copy=False,
+        ondelete="restrict",
+        prefetch=PREFETCH,
     )
     retention_date = fields.Date(
         "Keep until",
         copy=False,
+        prefetch=PREFETCH,
         index="btree_not_null",
         help="The record is not deleted or anonymised before this day. It can be "
         "moved to a later day, but only an archive manager brings it forward.",
@@ -125,9 +132,9 @@ class CrmArchiveRetention(models.AbstractModel):
         """
         dates = self._get_retention_dates(category)
         groups = defaultdict(list)
-        for record in self.sudo():
-            until = dates.get(record.id)
-            if until and (not record.retention_date or record.retention_date < until):
+        for record in self.sudo().browse(dates):
+            until = dates[record.id]
+            if not record.retention_date or record.retention_date < until:
                 groups[until].append(record.id)
         for until, ids in groups.items():
             self.browse(ids)._move({"retention_date": until})
@@ -140,13 +147,15 @@ class CrmArchiveRetention(models.AbstractModel):
         :return: dict ``{id: date}``
         """
         dates, today = {}, self._get_retention_today()
-        extra = category or self.env["crm.archive.category"]
-        by_rule = defaultdict(list)
-        for record in self.sudo():
-            for rule in record.archive_category_id | extra:
-                by_rule[rule].append(record.id)
-        for rule, ids in by_rule.items():
-            starts = self.browse(ids)._get_retention_starts(rule.start_event)
+        by_rule = {}
+        if self.sudo().archive_category_id:  # by far faster than grouping by none
+            by_rule = self.sudo().grouped("archive_category_id")
+        if category:
+            by_rule[category.sudo()] = self
+        for rule, records in by_rule.items():
+            if not rule:
+                continue
+            starts = records._get_retention_starts(rule.start_event)
             for res_id, start in starts.items():
                 until = rule._get_planned_date(start)
                 if until:

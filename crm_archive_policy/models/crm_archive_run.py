@@ -14,7 +14,7 @@ from ..lib import faults
 _logger = logging.getLogger(__name__)
 
 #: Records that are locked, judged and written together.
-BATCH_SIZE = 1000
+BATCH_SIZE = 2000
 
 #: A button finishes up to so many records itself; more go to the scheduled action.
 INLINE_MAX = 20_000
@@ -363,8 +363,6 @@ class CrmArchiveRun(models.Model):
         records = policy._before_archive(records)
         values = policy._prepare_archive_values()
         archived = records._archive(values, policy._prepare_archive_details(records))
-        if policy.category_id:
-            archived._extend_retention(policy.category_id)
         policy._after_archive(archived)
         self._count(archived_count=len(archived))
         return archived

@@ -3,6 +3,7 @@ from odoo.fields import Domain
 
 from .crm_archive_interaction import InteractionSource
 from .crm_archive_mixin import LIVE_VALUES, TRANSITION, Transition
+from .query_tools import PREFETCH
 
 
 class CrmLead(models.Model):
@@ -15,6 +16,7 @@ class CrmLead(models.Model):
         readonly=True,
         copy=False,
         index="btree_not_null",
+        prefetch=PREFETCH,
         help="The record with the longer history, which was kept instead.",
     )
 
@@ -31,7 +33,7 @@ class CrmLead(models.Model):
         This is also what leaves the frequencies of predictive scoring alone.
         """
         super()._compute_won_status()
-        for lead in self:
+        for lead in self.sudo():  # once for all, not a lead: there are thousands
             if (
                 lead.archive_state == "archived"
                 and lead.won_status == "lost"
@@ -75,6 +77,17 @@ class CrmLead(models.Model):
     @api.model
     def _get_archive_snapshot_fields(self):
         return [*super()._get_archive_snapshot_fields(), "date_closed"]
+
+    @api.model
+    def _get_archive_read_fields(self):
+        """Core looks at whether a lead is won or lost, before and after."""
+        return [
+            *super()._get_archive_read_fields(),
+            "date_closed",
+            "probability",
+            "stage_id",
+            "won_status",
+        ]
 
     @api.model
     def _get_interaction_fields(self):

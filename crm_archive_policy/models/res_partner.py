@@ -4,7 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from .crm_archive_interaction import COMPARE, InteractionSource
-from .query_tools import identifier_id
+from .query_tools import PREFETCH, identifier_id
 
 
 class ResPartner(models.Model):
@@ -17,6 +17,7 @@ class ResPartner(models.Model):
         readonly=True,
         copy=False,
         index="btree_not_null",
+        prefetch=PREFETCH,
         help="The record with the longer history, which was kept instead.",
     )
 

@@ -1,0 +1,89 @@
+from collections import defaultdict
+
+from odoo import api, models
+from odoo.tools import SQL
+
+from .crm_archive_mixin import OWNED_FIELDS, RETENTION_FIELDS
+from .query_tools import id_array
+
+#: From so many records with the same values on, one statement takes them all.
+SAME_VALUES_MIN = 10
+
+
+class CrmArchiveMixin(models.AbstractModel):
+    """Sends what the lifecycle writes to the database in one statement a batch.
+
+    The last step of the ORM: overrides, access rights, computed fields and the cache
+    have had their turn, what is left are columns and values. The ORM sends a row of
+    values for each record, a hundred records a statement. The records of a batch get
+    the same values, which a single ``UPDATE`` says once.
+    """
+
+    _inherit = "crm.archive.mixin"
+
+    def _write_multi(self, vals_list):
+        same, others = self._group_same_values(vals_list)
+        for values, ids in same:
+            self._write_same_values(ids, values)
+        if others:
+            records = self.browse(res_id for res_id, _values in others)
+            super(CrmArchiveMixin, records)._write_multi([vals for _id, vals in others])
+
+    def _group_same_values(self, vals_list):
+        """Divide column values by whether many records get the same ones.
+
+        :param vals_list: one dict of column values for each of these records
+        :return: ``([(values, ids)], [(id, values)])``: what one statement can
+            write, and what is left to the ORM
+        """
+        groups, others = defaultdict(list), []
+        for res_id, values in zip(self._ids, vals_list, strict=True):
+            try:
+                groups[tuple(values), tuple(values.values())].append(res_id)
+            except TypeError:  # a value that cannot be compared
+                others.append((res_id, values))
+        same = []
+        for (names, row), ids in groups.items():
+            values = dict(zip(names, row, strict=True))
+            if len(ids) >= SAME_VALUES_MIN and self._is_lifecycle_write(names):
+                same.append((values, ids))
+            else:
+                others += [(res_id, values) for res_id in ids]
+        return same, others
+
+    @api.model
+    def _is_lifecycle_write(self, names):
+        """Tell whether columns are the lifecycle's, each with one plain value."""
+        return (
+            not (OWNED_FIELDS | RETENTION_FIELDS).isdisjoint(names)
+            and not self._parent_store
+            and not any(
+                field.translate or field.company_dependent
+                for field in map(self._fields.get, names)
+            )
+        )
+
+    def _write_same_values(self, ids, values):
+        """Write the same column values on many records.
+
+        :param ids: of existing records
+        :param dict values: ``{field name: column value}``
+        """
+        log_values = {"write_uid": self.env.uid, "write_date": self.env.cr.now()}
+        assignments = [
+            SQL(
+                "%s = %s::%s",
+                SQL.identifier(name),
+                value,
+                SQL(self._fields[name].column_type[1]),
+            )
+            for name, value in sorted((log_values | values).items())
+        ]
+        self.env.execute_query(
+            SQL(
+                "UPDATE %s SET %s WHERE id = ANY(%s)",
+                SQL.identifier(self._table),
+                SQL(", ").join(assignments),
+                id_array(ids),
+            )
+        )
