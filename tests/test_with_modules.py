@@ -12,6 +12,8 @@ TAGS = [
     "TestGuardDocuments",
     "TestInteraction",
     "TestCascade",
+    "TestClass",
+    "TestClassOrders",
 ]
 
 

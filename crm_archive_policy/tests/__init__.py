@@ -17,4 +17,5 @@ from . import test_quality
 from . import test_tours
 from . import test_cascade
 from . import test_class
+from . import test_company
 from . import test_trigger
