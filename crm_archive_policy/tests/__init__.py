@@ -19,3 +19,4 @@ from . import test_cascade
 from . import test_class
 from . import test_company
 from . import test_trigger
+from . import test_web_form
