@@ -140,3 +140,17 @@ class TestCompany(ArchiveCase):
                     if user == self.manager:
                         model = model.with_context(allowed_company_ids=self.theirs.ids)
                     self.assertEqual(model.search_count(domain), expected)
+
+    def test_explain_names_no_policy_of_another_company(self):
+        self._policy(name="For everybody")
+        self._policy(name="Their own", company_id=self.theirs.id)
+        shared = self.contacts[2]
+        for user, expected in (
+            (self.officer, {"For everybody"}),
+            (self.insider, {"For everybody", "Their own"}),
+        ):
+            with self.subTest(user=user.login):
+                action = shared.with_user(user).action_archive_explain()
+                explanation = self.env[action["res_model"]].browse(action["res_id"])
+                lines = explanation.line_ids.filtered(lambda li: li.kind == "policy")
+                self.assertEqual(set(lines.mapped("name")), expected)
