@@ -4,14 +4,18 @@ import re
 
 import databases
 import pytest
+from helpers import free_port
 
-MODULES = ["crm", "contacts", "sale_crm", "account", "mass_mailing"]
+MODULES = ["crm", "contacts", "sale_crm", "account", "mass_mailing", "website_crm"]
 TAGS = [
     "TestRecontactMailings",
     "TestGuard",
     "TestGuardDocuments",
     "TestInteraction",
     "TestCascade",
+    "TestClass",
+    "TestClassOrders",
+    "TestWebForm",
 ]
 
 
@@ -19,7 +23,10 @@ TAGS = [
 def log(make_database):
     database = make_database([*MODULES, databases.ADDON])
     tags = ",".join(f"/{databases.ADDON}:{tag}" for tag in TAGS)
-    return databases.run_odoo(database, "-u", databases.ADDON, "--test-tags", tags)
+    port = f"--http-port={free_port()}"
+    return databases.run_odoo(
+        database, port, "-u", databases.ADDON, "--test-tags", tags
+    )
 
 
 def test_all_pass(log):

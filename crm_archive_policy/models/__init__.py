@@ -31,6 +31,7 @@ from . import crm_archive_hold
 from . import crm_archive_hold_cover
 from . import crm_archive_hold_record
 from . import crm_lead
+from . import mail_mail
 from . import mail_template
 from . import res_partner
 from . import crm_archive_size

@@ -30,7 +30,13 @@ class CrmArchiveCandidate(models.Model):
         "crm.archive.policy", required=True, readonly=True, ondelete="cascade"
     )
     reason_id = fields.Many2one(related="policy_id.reason_id")
-    company_id = fields.Many2one(related="policy_id.company_id", store=True)
+    company_id = fields.Many2one(
+        "res.company",
+        compute="_compute_company_id",
+        store=True,
+        precompute=True,
+        help="The company of the record when it was named, otherwise of the policy.",
+    )
     run_id = fields.Many2one("crm.archive.run", readonly=True, index="btree_not_null")
     res_model = fields.Char("Model", required=True, readonly=True)
     res_id = fields.Many2oneReference(
@@ -130,6 +136,18 @@ class CrmArchiveCandidate(models.Model):
                 if not candidate._is_reachable(owner):
                     owner = candidate.policy_id.user_id
                 candidate.owner_id = owner if candidate._is_reachable(owner) else False
+
+    @api.depends("policy_id", "res_model", "res_id")
+    def _compute_company_id(self):
+        """Who works for another company neither sees nor decides on it, even where
+        the policy is for all of them."""
+        for candidates in self.grouped("res_model").values():
+            records = candidates._get_records().sudo().exists()
+            companies = {record.id: record.company_id for record in records}
+            for candidate in candidates:
+                candidate.company_id = (
+                    companies.get(candidate.res_id) or candidate.policy_id.company_id
+                )
 
     @api.model
     def _is_reachable(self, user):

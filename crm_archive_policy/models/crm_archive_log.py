@@ -202,8 +202,11 @@ class CrmArchiveLog(models.Model):
         """
         context = self.env.context
         run = run or self.env["crm.archive.run"].browse(context.get("archive_run_id"))
-        policy = policy or run.sudo().policy_id
         details = dict(details or {})
+        policy = policy or run.sudo().policy_id
+        if not policy and isinstance(details.get("policy"), int):
+            # Somebody decided about what this policy has named.
+            policy = policy.browse(details["policy"])
         # A list is the old and the new reason of a policy that was changed.
         reason_id = None
         if not isinstance(details.get("reason_id"), list):

@@ -117,6 +117,7 @@ class CrmArchivePolicy(models.Model):
             policy.last_run_date = dates.get(policy)
 
     @api.depends("candidate_ids.verdict", "model_name")
+    @api.depends_context("uid", "allowed_company_ids")
     def _compute_counts(self):
         archived = self._count_archived()
         pending = {
@@ -137,8 +138,9 @@ class CrmArchivePolicy(models.Model):
     def _count_archived(self):
         """Return how many records each policy has archived.
 
-        The archive groups see figures over everything a policy took, as an auditor
-        has no sales rights; others see those of the records they may read.
+        The archive groups see figures over everything a policy took in their
+        companies, as an auditor has no sales rights; others see those of the records
+        they may read.
 
         :return: dict ``{policy id: number}``
         """
@@ -150,15 +152,21 @@ class CrmArchivePolicy(models.Model):
             if not model.has_access("read"):
                 continue
             groups = model._read_group(
-                [
-                    ("archive_policy_id", "in", self.ids),
-                    ("archive_state", "=", "archived"),
-                ],
+                self._get_archived_domain(),
                 ["archive_policy_id"],
                 ["__count"],
             )
             counts.update({policy.id: count for policy, count in groups})
         return counts
+
+    def _get_archived_domain(self):
+        """Return what these policies have archived, in the user's companies."""
+        companies = [False, *self.env.companies.ids]
+        return (
+            Domain("archive_policy_id", "in", self.ids)
+            & Domain("archive_state", "=", "archived")
+            & Domain("company_id", "in", companies)
+        )
 
     # ------------------------------------------------------------
     # CONSTRAINTS

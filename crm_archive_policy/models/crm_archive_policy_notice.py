@@ -137,8 +137,13 @@ class CrmArchivePolicy(models.Model):
         # The template's own choice of language goes first.
         language = "lang" if "lang" in records._fields else "lang_code"
         written = records.filtered(lambda record: record.id in recipients)
+        by_record = {candidate.res_id: candidate for candidate in candidates}
         for lang, group in written.grouped(language).items():
-            template.with_context(lang=lang or self.env.lang).send_mail_batch(group.ids)
+            mails = template.with_context(lang=lang or self.env.lang).send_mail_batch(
+                group.ids
+            )
+            for mail in mails:
+                mail.archive_candidate_id = by_record[mail.res_id]
         candidates.filtered(lambda c: c.res_id in recipients).write(
             {"winback_date": self.env.cr.now()}
         )

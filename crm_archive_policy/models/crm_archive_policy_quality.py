@@ -2,6 +2,7 @@ from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_date
 
 #: A record that came back for one of these causes should not have been archived
 #: yet. An audit only looks; restores without a stated cause say nothing.
@@ -179,7 +180,7 @@ class CrmArchivePolicy(models.Model):
         return self.env._(
             "%(date)s: %(archived)s archived, %(proposed)s proposed, %(kept)s kept, "
             "%(errors)s errors",
-            date=fields.Date.to_string(run.date_start),
+            date=format_date(self.env, run.date_start),
             archived=run.archived_count,
             proposed=run.pending_count,
             kept=run.kept_count,

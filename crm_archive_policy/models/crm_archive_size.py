@@ -87,6 +87,7 @@ class CrmArchivePolicy(models.Model):
     )
 
     @api.depends("archived_count")
+    @api.depends_context("uid", "allowed_company_ids")
     def _compute_archived_size(self):
         for policy in self:
             sample = policy._get_archived_sample()
@@ -99,8 +100,5 @@ class CrmArchivePolicy(models.Model):
         if self.model_name not in self._get_lifecycle_models():
             return self.env["crm.lead"].browse()
         model = self.env[self.model_name].sudo().with_context(active_test=False)
-        domain = [
-            ("archive_policy_id", "=", self._origin.id),
-            ("archive_state", "=", "archived"),
-        ]
+        domain = self._origin._get_archived_domain()
         return model.search(domain, limit=SAMPLE, order="id")

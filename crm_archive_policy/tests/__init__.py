@@ -18,8 +18,10 @@ from . import test_quality
 from . import test_tours
 from . import test_cascade
 from . import test_class
+from . import test_company
 from . import test_trigger
 from . import test_vault_rewrite
 from . import test_store
 from . import test_store_keys
 from . import test_vault
+from . import test_web_form

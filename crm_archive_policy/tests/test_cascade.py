@@ -1,3 +1,4 @@
+from odoo.exceptions import UserError
 from odoo.tests import Form, tagged
 
 from .common import ArchiveCase
@@ -117,3 +118,77 @@ class TestCascade(ArchiveCase):
         self.company.with_user(self.officer).action_archive_restore()
         self.assertEqual(self._states(), ["live"] * 3)
         self.assertEqual(self.open_lead.archive_state, "live")
+
+    def _archive_by_hand(self, **values):
+        """Archive the company as the dialog does, with what goes along."""
+        wizard = self.env["crm.archive.wizard"].create(
+            {
+                "res_model": "res.partner",
+                "res_ids": self.company.ids,
+                "reason_id": self.reason.id,
+                "is_child_included": True,
+                **values,
+            }
+        )
+        return wizard.action_archive()
+
+    def test_by_hand_nothing_protected_goes_along(self):
+        """A person is told, where a policy would silently leave it out."""
+        branch = self.env["res.company"].create({"name": "Branch"})
+        branch.partner_id.parent_id = self.company
+        refused = self.assertRaisesRegex(UserError, "Branch is one of your own")
+        with refused, self.env.cr.savepoint():
+            self._archive_by_hand()
+        self.assertEqual(self._states(), ["live"] * 3)
+
+    def test_by_hand_a_held_lead_does_not_go_along(self):
+        self.open_lead._move({"archive_on_hold": True})
+        for lead_cascade in ("archive", "lose"):
+            with (
+                self.subTest(lead_cascade=lead_cascade),
+                self.assertRaisesRegex(UserError, "legal hold"),
+                self.env.cr.savepoint(),
+            ):
+                self._archive_by_hand(lead_cascade=lead_cascade)
+        self.assertEqual(self._states(), ["live"] * 3)
+        self.assertUntouched(self.open_lead)
+        self.assertTrue(self.open_lead.active)
+
+    def test_what_is_closed_or_inactive_does_not_go_along(self):
+        won = self.create_lead("Won", partner_id=self.office.id)
+        won.action_set_won()
+        lost = self.create_lead("Lost", partner_id=self.office.id)
+        lost.action_set_lost()
+        (won | lost).flush_recordset()
+        self.age(won | lost, years=3)
+        # Switched off long ago, before there was an archive.
+        self.env.cr.execute(
+            "UPDATE res_partner SET active = false WHERE id = %s", [self.office.id]
+        )
+        self.env.invalidate_all()
+        for cascade_lead in ("archive", "lose"):
+            with self.subTest(cascade_lead=cascade_lead):
+                self.run_policy(
+                    self._policy(cascade_child=True, cascade_lead=cascade_lead)
+                )
+                self.assertEqual(self._states(), ["archived", "archived", "live"])
+                self.assertUntouched(won | lost)
+                self.assertEqual(won.won_status, "won")
+                self.assertEqual(lost.won_status, "lost")
+                self.company.action_archive_restore()
+                self.assertFalse(self.office.active, "it was not active before")
+
+    def test_won_leads_of_what_goes_along_stay(self):
+        won = self.create_lead("Won", partner_id=self.office.id)
+        won.action_set_won()
+        won.flush_recordset()
+        self.age(won, years=3)
+        for cascade_lead in ("archive", "lose"):
+            with self.subTest(cascade_lead=cascade_lead):
+                self.run_policy(
+                    self._policy(cascade_child=True, cascade_lead=cascade_lead)
+                )
+                self.assertEqual(self._states(), ["archived"] * 3)
+                self.assertUntouched(won)
+                self.assertEqual(won.won_status, "won")
+                self.company.action_archive_restore()

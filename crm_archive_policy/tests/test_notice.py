@@ -6,6 +6,8 @@ from odoo.exceptions import AccessError, ValidationError
 from odoo.fields import Date
 from odoo.tests import new_test_user, tagged
 
+from odoo.addons.mail.tests.common import MailCase
+
 from ..models import crm_archive_run
 from .common import ArchiveCase
 
@@ -59,7 +61,7 @@ class NoticeCase(ArchiveCase):
 
 
 @tagged("post_install", "-at_install")
-class TestNotice(NoticeCase):
+class TestNotice(NoticeCase, MailCase):
     """The owner and the customer are told, once."""
 
     # ------------------------------------------------------------
@@ -297,6 +299,46 @@ class TestNotice(NoticeCase):
                 self.run_policy(policy)
                 self.assertUntouched(record)
                 self.assertEqual(policy.candidate_ids.verdict, "cancelled")
+
+    def _send(self, mails):
+        """Let the mail queue work, without a server at the other end."""
+        with self.mock_mail_gateway():
+            self.env["mail.mail"].process_email_queue(mails.ids)
+            return [email["email_to"][0] for email in self._mails]
+
+    def test_who_opts_out_meanwhile_is_not_written_to(self):
+        """Between queueing and sending may lie an hour, or a broken mail server."""
+        leads = self.create_lead("Out", email_from="Mr No <no@example.com>")
+        leads |= self.create_lead("In", email_from="yes@example.com")
+        policy = self._winback(leads)
+        mails = self._get_mails(leads)
+        self.assertEqual(len(mails), 2)
+        self.env["mail.blacklist"].create({"email": "no@example.com"})
+        self.assertEqual(self._send(mails), ["yes@example.com"])
+        refused = mails.exists().filtered(lambda mail: mail.res_id == leads[0].id)
+        self.assertRecordValues(
+            refused, [{"state": "cancel", "failure_type": "mail_bl"}]
+        )
+        self.assertEqual(policy.winback_count, 1, "one was written to")
+        # Nobody is written to by retrying it either.
+        refused.state = "outgoing"
+        self.assertFalse(self._send(refused))
+
+    def test_who_is_kept_meanwhile_is_not_written_to(self):
+        lead = self.create_lead("Boat", email_from="a@example.com")
+        policy = self._winback(lead)
+        policy.candidate_ids.with_user(self.officer).action_keep()
+        mail = self._get_mails(lead)
+        self.assertFalse(self._send(mail))
+        self.assertEqual(mail.state, "cancel")
+        self.assertFalse(policy.candidate_ids.winback_date)
+
+    def test_other_mails_are_sent_as_ever(self):
+        self.env["mail.blacklist"].create({"email": "no@example.com"})
+        mail = self.env["mail.mail"].create(
+            {"email_to": "no@example.com", "body_html": "<p>Your invoice</p>"}
+        )
+        self.assertEqual(self._send(mail), ["no@example.com"])
 
     def test_cost_of_notices_does_not_grow_with_the_records(self):
         def count(number):

@@ -357,3 +357,26 @@ class TestPolicy(ArchiveCase):
         action = self.lead.with_user(self.seller).action_archive_explain()
         explanation = self.env[action["res_model"]].browse(action["res_id"])
         self.assertIn("Never Archive", explanation.summary)
+
+    def test_room_counts_attachments(self):
+        before, _packed = self.lead._estimate_bytes(1)
+        self.env["ir.attachment"].create(
+            {
+                "name": "Offer",
+                "res_model": "crm.lead",
+                "res_id": self.lead.id,
+                "raw": b"x" * 50_000,
+            }
+        )
+        self.env.flush_all()
+        live, packed = self.lead._estimate_bytes(1)
+        self.assertAlmostEqual(live - before, 50_000, delta=500)
+        self.assertGreater(packed, 50_000, "files are kept as they are")
+
+    def test_figures_leave_out_what_still_waits(self):
+        policy = self.create_policy(
+            mode="review", domain=f"[('id', '=', {self.lead.id})]"
+        )
+        self.run_policy(policy)
+        self.assertEqual((policy.archived_count, policy.pending_count), (0, 1))
+        self.assertFalse(policy.archived_size)

@@ -3,9 +3,9 @@ from unittest.mock import patch
 from freezegun import freeze_time
 from psycopg2 import OperationalError
 
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Datetime
-from odoo.tests import tagged
+from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..models import crm_archive_run, crm_archive_run_schedule
@@ -218,3 +218,142 @@ class TestRun(ArchiveCase):
         self.assertEqual(len(calls), crm_archive_run_schedule.CONFLICTS_MAX)
         self.assertEqual(other.run_ids.state, "done")
         self.assertEqual(self.policy.run_ids.state, "waiting")
+
+    @mute_logger(RUN_LOGGER, SCHEDULE_LOGGER, "odoo.sql_db")
+    def test_error_of_the_database_stops_nobody(self):
+        """After an error PostgreSQL refuses everything up to a savepoint."""
+        bad = self.leads[4]
+        write = self.env.registry["crm.lead"].write
+
+        def failing_write(records, vals):
+            result = write(records, vals)
+            if bad in records and vals.get("active") is False:
+                records.env.cr.execute("SELECT 1 / 0")
+            return result
+
+        self.patch(self.env.registry["crm.lead"], "write", failing_write)
+        run = self.run_policy(self.policy)
+        self.assertEqual((run.archived_count, run.error_count), (9, 1))
+        self.assertUntouched(bad)
+        self.assertTrue(bad.active, "what was written before the error is gone")
+
+    def test_what_somebody_works_on_is_left_to_the_next_run(self):
+        busy = self.leads[2]
+        lock = self.env.registry["crm.lead"].try_lock_for_update
+
+        def lock_the_others(records, **options):
+            return lock(records - busy.with_env(records.env), **options)
+
+        with patch.object(
+            self.env.registry["crm.lead"], "try_lock_for_update", lock_the_others
+        ):
+            run = self.run_policy(self.policy)
+        self.assertEqual((run.state, run.archived_count), ("done", 9))
+        self.assertUntouched(busy)
+        self.run_policy(self.policy)
+        self.assertEqual(busy.archive_state, "archived")
+
+    def test_run_of_another_worker_is_left_alone(self):
+        run = self.env["crm.archive.run"].create({"policy_id": self.policy.id})
+        with patch.object(
+            self.env.registry["crm.archive.run"],
+            "try_lock_for_update",
+            lambda runs, **options: runs.browse(),
+        ):
+            self.run_cron()
+        self.assertEqual(run.state, "waiting")
+        self.assertUntouched(self.leads)
+        self.run_cron()
+        self.assertEqual((run.state, run.archived_count), ("done", 10))
+
+    def test_limit_counts_over_a_pause(self):
+        """The rest of a limited run is what it had not looked at before."""
+        self._set_batch(3)
+        self.policy.run_limit = 5
+        remaining = iter([60, 0])
+        runs = self.env["crm.archive.run"]
+        with patch.object(
+            self.env.registry["ir.cron"],
+            "_commit_progress",
+            lambda *args, **kwargs: next(remaining, 60),
+        ):
+            runs._run_all()
+            run = self.policy.run_ids
+            self.assertEqual((run.state, run.done_count), ("running", 3))
+            runs._run_all()
+        self.assertEqual(self.policy.run_ids, run)
+        self.assertEqual((run.state, run.archived_count), ("done", 5))
+
+    def test_hours_within_a_day(self):
+        parameters = self.env["ir.config_parameter"]
+        parameters.set_param("crm_archive_policy.window", "True")
+        parameters.set_param("crm_archive_policy.window_start", "8")
+        parameters.set_param("crm_archive_policy.window_stop", "18")
+        runs = self.env["crm.archive.run"].with_context(tz="UTC")
+        for time, within in (("07:59", False), ("08:00", True), ("18:00", False)):
+            with self.subTest(time=time), freeze_time(f"2026-03-01 {time}:00"):
+                self.assertEqual(runs._is_within_window(), within)
+
+    def test_run_pauses_at_the_end_of_the_hours(self):
+        """What was begun goes on the next night, where it was."""
+        self._set_batch(4)
+        inside = iter([True, False])
+        runs = self.env["crm.archive.run"]
+        model = self.env.registry["crm.archive.run"]
+        with patch.object(model, "_is_within_window", lambda _self: next(inside)):
+            self.run_cron()
+        run = self.policy.run_ids
+        self.assertEqual((run.state, run.archived_count), ("running", 4))
+        self.run_cron()
+        self.assertEqual(runs.search([("policy_id", "=", self.policy.id)]), run)
+        self.assertEqual((run.state, run.archived_count), ("done", 10))
+
+    def test_failure_is_told_to_those_it_concerns(self):
+        group = "crm_archive_policy.group_archive_manager"
+        other = self.env["res.company"].create({"name": "Other company"})
+        stranger = new_test_user(
+            self.env,
+            "stranger",
+            groups=group,
+            company_id=other.id,
+            company_ids=[(6, 0, other.ids)],
+        )
+        gone = new_test_user(self.env, "gone", groups=group)
+        gone.active = False
+        self.policy.company_id = self.env.company
+        run = self.env["crm.archive.run"].create({"policy_id": self.policy.id})
+        run.try_count = len(crm_archive_run_schedule.RETRY_MINUTES)
+        run._fail(ValueError("No luck"))
+        notice = self.env["mail.message"].search(
+            [("model", "=", self.policy._name), ("res_id", "=", self.policy.id)],
+            order="id desc",
+            limit=1,
+        )
+        self.assertIn(self.manager.partner_id, notice.partner_ids)
+        self.assertNotIn(stranger.partner_id, notice.partner_ids)
+        self.assertNotIn(gone.partner_id, notice.partner_ids)
+
+    def test_conflicts_let_the_others_go_first(self):
+        other = self.create_policy(
+            name="Other", domain="[('name', '=', 'Silent lead')]"
+        )
+        step = self.env.registry["crm.archive.run"]._step
+        seen = []
+
+        def conflicting_step(run, due_ids):
+            seen.append(run.policy_id.name)
+            if run.policy_id == self.policy:
+                raise OperationalError("could not serialize access")
+            return step(run, due_ids)
+
+        self.patch(self.env.registry["crm.archive.run"], "_step", conflicting_step)
+        self.run_cron()
+        self.assertEqual(seen[:2], [self.policy.name, other.name])
+
+    def test_only_managers_cancel(self):
+        run = self.env["crm.archive.run"].create({"policy_id": self.policy.id})
+        run._begin(10)
+        for user in (self.officer, self.auditor, self.seller):
+            with self.subTest(user=user.login), self.assertRaises(AccessError):
+                run.with_user(user).action_cancel()
+        self.assertEqual(run.state, "running")

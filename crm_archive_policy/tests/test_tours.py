@@ -1,3 +1,6 @@
+from dateutil.relativedelta import relativedelta
+
+from odoo.fields import Date
 from odoo.tests import HttpCase, tagged
 
 from .common import ArchiveCase
@@ -88,3 +91,44 @@ class TestTours(ArchiveCase, HttpCase):
             login="officer",
         )
         self.assertUntouched(self.contact)
+
+    def test_shorten_retention_with_a_reason(self):
+        self.contact._move({"retention_date": "2051-12-31"})
+        self.start_tour(
+            f"/odoo/contacts/{self.contact.id}",
+            "crm_archive_retention",
+            login="manager",
+        )
+        self.assertEqual(self.contact.retention_date, Date.to_date("2050-03-05"))
+        line = self.env["crm.archive.log"].search(
+            [("res_model", "=", "res.partner"), ("res_id", "=", self.contact.id)]
+        )[0]
+        self.assertEqual((line.action, line.user_id), ("retention", self.manager))
+        self.assertEqual(
+            line._get_details(),
+            {
+                "old": "2051-12-31",
+                "new": "2050-03-05",
+                "reason": "Contract ended early",
+            },
+        )
+
+    def test_review_a_policy(self):
+        policy = self.create_policy(
+            domain=f"[('id', '=', {self.lead.id})]", user_id=self.manager.id
+        )
+        self.run_policy(policy)
+        policy.review_date = Date.today()
+        policy._cron_review()
+        self.start_tour(
+            f"/odoo/action-crm_archive_policy.crm_archive_policy_action/{policy.id}",
+            "crm_archive_policy_reviewed",
+            login="manager",
+        )
+        self.assertEqual(policy.review_date, Date.today() + relativedelta(months=12))
+        self.assertFalse(policy.activity_ids)
+
+    def test_archive_from_the_card(self):
+        self.start_tour("/odoo/contacts", "crm_archive_card", login="seller")
+        self.assertEqual(self.contact.archive_state, "archived")
+        self.assertEqual(self.contact.archive_reason_id, self.reason)

@@ -55,12 +55,11 @@ class CrmArchiveExplanation(models.TransientModel):
         )
 
     def _prepare_policy_lines(self, record):
-        policies = (
-            self.env["crm.archive.policy"]
-            .sudo()
-            .search([("model_name", "=", record._name)])
+        """Ask the policies that the user may know, those of other companies not."""
+        policies = self.env["crm.archive.policy"].search(
+            [("model_name", "=", record._name)]
         )
-        for policy in policies:
+        for policy in policies.sudo():
             yield {"kind": "policy", "name": policy.name, **policy._explain(record)}
 
     def _prepare_hold_lines(self, record):

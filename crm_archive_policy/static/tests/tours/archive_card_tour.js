@@ -1,0 +1,48 @@
+import { registry } from "@web/core/registry";
+
+/** A seller archives a contact from the menu of its card. */
+registry.category("web_tour.tours").add("crm_archive_card", {
+    steps: () => [
+        {
+            trigger: ".o_switch_view.o_kanban",
+            run: "click",
+        },
+        {
+            trigger: ".o_searchview_input",
+            run: "edit Silent contact",
+        },
+        {
+            trigger: ".o_searchview_input",
+            run: "press Enter",
+        },
+        {
+            trigger:
+                ".o_kanban_view:not(:has(.o_kanban_record:not(.o_kanban_ghost):not(:contains(Silent contact))))",
+            content: "the only card left",
+        },
+        {
+            trigger: ".o_kanban_record:contains(Silent contact)",
+            content: "the menu shows when the mouse is over the card",
+            run: "hover && click .o_kanban_record .o_dropdown_kanban button",
+        },
+        {
+            trigger: ".dropdown-item:contains(Archive…)",
+            run: "click",
+        },
+        {
+            trigger: ".modal .o_field_widget[name=reason_id] input",
+            run: "edit No sign",
+        },
+        {
+            trigger: ".ui-autocomplete a:contains(No sign of life)",
+            run: "click",
+        },
+        {
+            trigger: ".modal footer button[name=action_archive]",
+            run: "click",
+        },
+        {
+            trigger: ".o_notification:contains(1 archived)",
+        },
+    ],
+});
