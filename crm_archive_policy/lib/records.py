@@ -115,7 +115,10 @@ def encode_rows(
     """
     if unknown := rows.keys() - {table.name for table in tables}:
         raise BundleError(f"tables that the header does not name: {sorted(unknown)}")
+    present = rows.keys()
     for number, table in enumerate(tables):
+        if table.name not in present:
+            continue
         width, opened = len(table.columns), False
         for row in rows.get(table.name, ()):
             if not opened:

@@ -1,7 +1,26 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.modules.db import FunctionStatus
 
 from .big_integer import BigInteger
+
+#: What people remember of somebody.
+SEARCHED_COLUMNS = ("name", "email", "phone", "partner_name")
+
+
+def _get_search_index(registry):
+    """Return one trigram index over every text, built like core's own.
+
+    A batch of entries is written in one statement, and four indexes would cost it as
+    much again.
+    """
+    if not registry.has_trigram:
+        return ""
+    indexable = registry.has_unaccent == FunctionStatus.INDEXABLE
+    columns = (
+        map(registry.unaccent, SEARCHED_COLUMNS) if indexable else SEARCHED_COLUMNS
+    )
+    return f"USING gin ({', '.join(f'{column} gin_trgm_ops' for column in columns)})"
 
 
 class CrmArchiveEntry(models.Model):
@@ -13,7 +32,7 @@ class CrmArchiveEntry(models.Model):
     _rec_names_search = ["name", "email", "phone", "partner_name"]
 
     # what it is
-    name = fields.Char(readonly=True, index="trigram")
+    name = fields.Char(readonly=True)
     res_model = fields.Char("Model", required=True, readonly=True)
     res_id = fields.Many2oneReference(
         "Record", model_field="res_model", required=True, readonly=True
@@ -28,10 +47,10 @@ class CrmArchiveEntry(models.Model):
         readonly=True,
         default="vaulted",
     )
-    email = fields.Char(readonly=True, index="trigram")
-    phone = fields.Char(readonly=True, index="trigram")
+    email = fields.Char(readonly=True)
+    phone = fields.Char(readonly=True)
     contact_name = fields.Char("Contact", readonly=True)
-    partner_name = fields.Char("Company Name", readonly=True, index="trigram")
+    partner_name = fields.Char("Company Name", readonly=True)
     partner_id = fields.Many2one(
         "res.partner", "Customer", readonly=True, index="btree_not_null"
     )
@@ -107,6 +126,7 @@ class CrmArchiveEntry(models.Model):
         "(res_model, res_id) WHERE state = 'vaulted'",
     )
     _bundle_idx = models.Index("(bundle_id)")
+    _search_idx = models.Index(_get_search_index)
 
     # ------------------------------------------------------------
     # ACCESS

@@ -24,6 +24,8 @@ class Found:
     keys: dict[str, dict[int, list]] = field(default_factory=dict)
     #: ``{record id: number}``: changes with any row, and with their set.
     versions: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    #: ``{record id: number of rows}``
+    counts: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     #: ``{record id: [(table, column, target table, row id, target id)]}``
     back: dict[int, list] = field(default_factory=lambda: defaultdict(list))
     #: ``{record id: table of the row that forbids its deletion}``
@@ -41,7 +43,7 @@ class Found:
 
     def count(self, root: int) -> int:
         """:return: number of rows of a record"""
-        return sum(len(rows.get(root, ())) for rows in self.keys.values())
+        return self.counts[root]
 
 
 def discover(graph: Graph, roots: list[int]) -> Found:
@@ -64,6 +66,7 @@ def discover(graph: Graph, roots: list[int]) -> Found:
                 continue
             seen[table].add((root, ctid))
             found.keys[table][root].append(key)
+            found.counts[root] += 1
             found.versions[root] ^= hash((table, ctid, xmin))
             news.append((root, key))
         if news and graph.catalog.has_id(table):
@@ -209,18 +212,24 @@ class Content:
         :param columns: columns by table, in the order of the bundle
         """
         self._found, self._columns = found, columns
+        has_id = found.graph.catalog.has_id
+        self._tables = [
+            (table, found.keys[table], has_id(table))
+            for table in columns
+            if found.keys.get(table)
+        ]
         self._lines = {}
 
     def load(self, roots: list[int]):
         """Read all rows of some records at once, a query a table."""
         self._lines = {root: {} for root in roots}
         wanted = set(roots)
-        for table in self._columns:
-            if not self._found.graph.catalog.has_id(table):
+        for table, keys_of, has_id in self._tables:
+            if not has_id:
                 continue
             pairs = [
                 (root, key)
-                for root, keys in self._found.keys[table].items()
+                for root, keys in keys_of.items()
                 if root in wanted
                 for key in keys
             ]
@@ -234,11 +243,10 @@ class Content:
         any size takes little.
         """
         rows = {}
-        for table in self._columns:
-            keys = self._found.keys.get(table, {}).get(root)
-            if not keys:
+        for table, keys_of, has_id in self._tables:
+            if not (keys := keys_of.get(root)):
                 continue
-            if not self._found.graph.catalog.has_id(table):
+            if not has_id:
                 rows[table] = sorted(keys)
             elif root in self._lines:
                 rows[table] = self._lines[root].get(table, [])
