@@ -61,3 +61,9 @@ from . import crm_lead_vault
 from . import res_partner_vault
 from . import crm_archive_entry_mail
 from . import crm_archive_recontact_vault
+from . import crm_archive_store_upkeep
+from . import crm_archive_bundle_verify
+from . import crm_archive_run_upkeep
+from . import crm_archive_drill
+from . import crm_archive_sweep
+from . import res_config_settings_upkeep

@@ -1,4 +1,5 @@
 import uuid
+from datetime import timedelta
 
 from odoo import fields, models
 from odoo.exceptions import UserError
@@ -41,6 +42,11 @@ class CrmArchiveBundle(models.Model):
         index="btree_not_null",
         help="Has its records, but for those that were left out.",
     )
+    remove_date = fields.Datetime(
+        "Removed after",
+        readonly=True,
+        help="Until then an older backup of the database still finds its records.",
+    )
 
     # ------------------------------------------------------------
     # WRITING AGAIN
@@ -50,8 +56,9 @@ class CrmArchiveBundle(models.Model):
         """Write the bundle again without some records, to forget them for good.
 
         The new object is verified, and the index points at it, in this transaction;
-        the old one is deleted by the sweep once that is committed. A stop at any
-        moment leaves either the old one or the new one in use, and whole.
+        the old one is deleted by the sweep once that is committed, at once where
+        records were purged or erased. A stop at any moment leaves either the old one
+        or the new one in use, and whole.
 
         :param ids: record ids to leave out; those whose key was destroyed are left
             out as well
@@ -83,7 +90,8 @@ class CrmArchiveBundle(models.Model):
                 bundle, summary = self._write_copy(reader, set(ids))
         faults.point("rewrite: copy verified")
         self._move_entries(bundle or self, summary.entries if summary else ())
-        self._retire(bundle)
+        grace = self.store_id._get_upkeep_setting("sweep_grace_days")
+        self._retire(bundle, grace if action == "sweep" else 0)
         self.env["crm.archive.log"]._append(
             action,
             self,
@@ -224,16 +232,23 @@ class CrmArchiveBundle(models.Model):
     # REMOVING
     # ------------------------------------------------------------
 
-    def _retire(self, successor=None):
+    def _retire(self, successor=None, days=0):
         """Say that these objects are not needed, and let the sweep delete them.
 
         :param successor: the bundle that has their records
+        :param int days: to wait, for a backup of the database that still needs them
         """
-        values = {"state": "obsolete", "unused_ids": False, "trouble": False}
-        if successor:
-            values["replaced_by_id"] = successor.id
-        self.write(values)
-        self._trigger_sweep()
+        self.write(
+            {
+                "state": "obsolete",
+                "unused_ids": False,
+                "trouble": False,
+                "replaced_by_id": successor.id if successor else False,
+                "remove_date": fields.Datetime.now() + timedelta(days=days),
+            }
+        )
+        if not days:
+            self._trigger_sweep()
 
     def _trigger_sweep(self):
         cron = self.env.ref(

@@ -25,17 +25,23 @@ class CrmArchiveRun(models.Model):
 
     @api.model
     def _run_all(self):
-        """Body of the scheduled action: one run a policy, batch by batch.
+        """Body of the scheduled action: one run a policy, unfinished ones first."""
+        self._work_through(self._plan_runs(), self._is_within_window)
 
-        Unfinished runs go first. Only here is anything committed.
+    @api.model
+    def _work_through(self, runs, may_go_on=lambda: True):
+        """Carry runs out, batch by batch; only here is anything committed.
+
+        :param runs: the runs, in this order
+        :param may_go_on: asked before each batch
         """
         cron = self.env["ir.cron"]
-        queue = deque(self._plan_runs())
+        queue = deque(runs)
         conflicts = Counter()
         plans = {}
         if not cron._commit_progress(remaining=len(queue)):
             return
-        while queue and self._is_within_window():
+        while queue and may_go_on():
             run = queue.popleft()
             try:
                 plans[run], finished = run._step_safely(plans.get(run))

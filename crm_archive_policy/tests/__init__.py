@@ -21,6 +21,7 @@ from . import test_class
 from . import test_company
 from . import test_trigger
 from . import test_vault_rewrite
+from . import test_vault_upkeep
 from . import test_store
 from . import test_store_keys
 from . import test_vault

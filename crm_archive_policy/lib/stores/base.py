@@ -185,6 +185,10 @@ class Store(ABC):
     def close(self):  # noqa: B027  most kinds hold nothing
         """Let go of connections; the store may be used again afterwards."""
 
+    def _sweep(self, older_than: datetime) -> int:
+        """:return: number of half-written parts removed; most kinds leave none"""
+        return 0
+
     # -- what everybody uses -------------------------------------------------------
 
     @contextmanager
@@ -318,6 +322,17 @@ class Store(ABC):
                 own = stat.key == MARKER or stat.key.startswith(_HEALTH_PREFIX)
                 if not own and _is_key(stat.key):
                     yield stat
+
+    def sweep(self, older_than: datetime) -> int:
+        """Remove what crashes have left half-written, which is no object yet.
+
+        :param older_than: UTC; younger parts may still be growing
+        :return: number of parts removed
+        :raise StoreForeign: when the store belongs to another database
+        """
+        self._claim()
+        with self._translated():
+            return self._sweep(older_than)
 
     def health(self) -> Health:
         """Write, read back and delete a small object.

@@ -158,6 +158,20 @@ class FsspecStore(Store):
         self.fs.rm_file(self._path(key))
 
     def _iter_objects(self, prefix):
+        for key, _path, info in self._find():
+            if key.startswith(prefix) and not _is_part(key):
+                yield self._from_info(key, info)
+
+    def _sweep(self, older_than):
+        removed = 0
+        for key, path, info in self._find():
+            if _is_part(key) and self._from_info(key, info).modified < older_than:
+                self.fs.rm_file(path)
+                removed += 1
+        return removed
+
+    def _find(self):
+        """Iterate over ``(key, path, info)`` of every file."""
         self._forget_listing()
         base = self._path("").rstrip("/")
         try:
@@ -166,8 +180,7 @@ class FsspecStore(Store):
             return
         for path, info in sorted(found.items()):
             key = path.lstrip("/").removeprefix(base.lstrip("/")).lstrip("/")
-            if key.startswith(prefix) and "/.part-" not in f"/{key}":
-                yield self._from_info(key, info)
+            yield key, path, info
 
     def _forget_listing(self):
         # Listings are cached by fsspec; another process may have changed them.
@@ -190,6 +203,10 @@ class FsspecStore(Store):
         if modified.tzinfo is None:
             modified = modified.replace(tzinfo=timezone.utc)
         return ObjectStat(key, info["size"], modified.astimezone(timezone.utc))
+
+
+def _is_part(key):
+    return "/.part-" in f"/{key}"
 
 
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "modified", "created")

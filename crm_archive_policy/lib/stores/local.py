@@ -50,22 +50,14 @@ class LocalStore(Store):
             found = os.statvfs(self.path)
             return found.f_bavail * found.f_frsize
 
-    def sweep(self, older_than: datetime) -> int:
-        """Remove what crashes have left half-written.
-
-        :param older_than: UTC; younger parts may still be growing
-        :return: number of files removed
-        :raise StoreForeign: when the store belongs to another database
-        """
-        self._claim()
+    def _sweep(self, older_than):
         removed = 0
-        with self._translated():
-            for folder, _folders, names in os.walk(self.path):
-                for name in names:
-                    path = os.path.join(folder, name)
-                    if name.startswith(_TEMPORARY) and _modified(path) < older_than:
-                        os.unlink(path)
-                        removed += 1
+        for folder, _folders, names in os.walk(self.path):
+            for name in names:
+                path = os.path.join(folder, name)
+                if name.startswith(_TEMPORARY) and _modified(path) < older_than:
+                    os.unlink(path)
+                    removed += 1
         return removed
 
     def _path(self, key):

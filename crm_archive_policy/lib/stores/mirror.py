@@ -166,6 +166,10 @@ class Mirror(Store):
                     seen.add(stat.key)
                     yield stat
 
+    def sweep(self, older_than) -> int:
+        """Remove half-written parts of both; see :meth:`Store.sweep`."""
+        return self.first.sweep(older_than) + self.second.sweep(older_than)
+
     def _heal(self, key, trouble, sound, ill) -> Healed:
         repaired = False
         # A side that merely does not answer, or lets nobody in, may be in order.
