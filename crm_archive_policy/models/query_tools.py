@@ -75,15 +75,17 @@ def identifier_id(alias):
     return SQL.identifier(alias, "id")
 
 
-def id_array(ids):
+def id_array(ids, kind="int4"):
     """Return the ids of a batch as the SQL of one array.
 
     Sent as a single text: a thousand values of their own take longer to write down
     and to parse than many a query takes to be answered.
 
     :param ids: iterable of int
+    :param str kind: ``int8`` for tables that are not Odoo's own
     """
-    return SQL("%s::integer[]", "{%s}" % ",".join(map(str, map(int, ids))))
+    text = "{%s}" % ",".join(map(str, map(int, ids)))
+    return SQL("%s::%s[]", text, SQL.identifier(kind))
 
 
 #: A domain longer than this is a mistake or an attack, and slow either way.

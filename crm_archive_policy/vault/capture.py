@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from odoo.tools import SQL
 
+from ..models.query_tools import id_array
 from .catalog import SET_NULL
 from .graph import Graph
 
@@ -91,7 +92,7 @@ def _read_roots(graph, roots):
         SQL(
             "SELECT id, id, ctid::text, xmin::text FROM %s WHERE id = ANY(%s)",
             SQL.identifier(graph.root),
-            list(roots),
+            id_array(roots, "int8"),
         )
     )
 
@@ -165,10 +166,9 @@ def _read_branches(graph, rows, branches):
         return []
     return graph.env.execute_query(
         SQL(
-            "WITH x AS MATERIALIZED"
-            " (SELECT * FROM unnest(%s::bigint[], %s::bigint[]) row(root, id)) %s",
-            [root for root, _id in rows],
-            [row_id for _root, row_id in rows],
+            "WITH x AS MATERIALIZED (SELECT * FROM unnest(%s, %s) row(root, id)) %s",
+            id_array([root for root, _id in rows], "int8"),
+            id_array([row_id for _root, row_id in rows], "int8"),
             SQL(" UNION ALL ").join(branches),
         )
     )
@@ -275,11 +275,11 @@ class Content:
         graph = self._found.graph
         return graph.env.execute_query(
             SQL(
-                "SELECT x.root, %s FROM unnest(%s::bigint[], %s::bigint[]) x(root, id)"
+                "SELECT x.root, %s FROM unnest(%s, %s) x(root, id)"
                 " JOIN %s child ON child.id = x.id ORDER BY x.root, child.id",
                 _line(graph, table, self._columns[table]),
-                [root for root, _key in pairs],
-                [key for _root, key in pairs],
+                id_array([root for root, _key in pairs], "int8"),
+                id_array([key for _root, key in pairs], "int8"),
                 SQL.identifier(table),
             )
         )

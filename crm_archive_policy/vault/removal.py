@@ -2,6 +2,7 @@
 
 from odoo.tools import SQL
 
+from ..models.query_tools import id_array
 from .capture import Found
 from .files import release_files
 from .graph import Edge
@@ -53,7 +54,11 @@ def _delete_rows(cr, table, ids):
     if not ids:
         return
     cr.execute(
-        SQL("DELETE FROM %s WHERE id = ANY(%s)", SQL.identifier(table), list(ids))
+        SQL(
+            "DELETE FROM %s WHERE id = ANY(%s)",
+            SQL.identifier(table),
+            id_array(ids, "int8"),
+        )
     )
     if cr.rowcount != len(ids):
         raise VaultConflict((), table)
@@ -64,7 +69,11 @@ def _delete_links(graph, table, ids, expected):
     if not expected:
         return
     owners = [
-        SQL("%s = ANY(%s)", SQL.identifier(edge.column), ids[edge.parent])
+        SQL(
+            "%s = ANY(%s)",
+            SQL.identifier(edge.column),
+            id_array(ids[edge.parent], "int8"),
+        )
         for edges in graph.edges.values()
         for edge in edges
         if edge.table == table and ids.get(edge.parent)
