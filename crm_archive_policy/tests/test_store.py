@@ -349,6 +349,7 @@ class TestStore(StoreCase):
         for text in shown:
             self.assertNotIn(secret, text)
             self.assertNotIn(make_key("m"), text)
+            self.assertNotIn("m" * 32, text)
 
     # -- full, broken, gone ------------------------------------------------------
 
