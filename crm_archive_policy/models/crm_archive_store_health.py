@@ -2,8 +2,10 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools.misc import human_size
 
-from ..lib.stores import Health, StoreError, StoreTemporary
-from .vault_errors import describe_vault_error, vault_errors
+from ..lib.bundle import Keyring, MasterKeys
+from ..lib.stores import Health, StoreTemporary
+from . import vault_config
+from .vault_errors import VAULT_ERRORS, describe_vault_error, vault_errors
 
 ACTIVITY = "crm_archive_policy.mail_activity_type_store"
 
@@ -160,12 +162,23 @@ class CrmArchiveStore(models.Model):
         """
         try:
             with self._open() as store:
-                if not self._get_readonly_reason():
-                    return store.health()
-                store.owner()
-                return Health(True, free_bytes=store.free_space())
-        except StoreError as error:
+                if self._get_readonly_reason():
+                    store.owner()
+                    return Health(True, free_bytes=store.free_space())
+                health = store.health()
+            if health.ok and self.encrypt:
+                self._probe_key()
+        except VAULT_ERRORS as error:
             return Health(False, str(error), type(error).__name__)
+        return health
+
+    def _probe_key(self):
+        """Wrap a key, so that a missing master key rings before a run needs it.
+
+        :raise BundleError: when there is no master key, or no package to use it
+        """
+        masters = MasterKeys.parse(vault_config.get_master_keys(self.secret_name) or "")
+        Keyring("probe", "", masters.current, masters).new_key(0)
 
     def _check_recovered(self):
         """Refuse a store that was in lasting trouble and still is.

@@ -47,7 +47,7 @@ class ResConfigSettings(models.TransientModel):
                 name,
                 benefit,
             )
-            for name, benefit in self._get_archive_packages()
+            for name, benefit in self._get_archive_packages().items()
         )
         self.archive_packages = Markup("<ul class='list-unstyled mb-0'>%s</ul>") % rows
 
@@ -55,20 +55,17 @@ class ResConfigSettings(models.TransientModel):
     def _get_archive_packages(self):
         """Return the optional Python packages, and what each would bring.
 
-        :return: list of ``(import name, benefit)``
+        :return: dict ``{import name: benefit}``
         """
-        return [
-            ("zstandard", self.env._("smaller bundles, faster than with zlib")),
-            ("cryptography", self.env._("encrypted bundles")),
-            (
-                "fsspec",
-                self.env._("stores elsewhere, with one of the following"),
-            ),
-            ("s3fs", self.env._("Amazon S3 and what speaks its language (s3://)")),
-            ("gcsfs", self.env._("Google Cloud Storage (gs://)")),
-            ("adlfs", self.env._("Azure Blob Storage (abfs://)")),
-            ("paramiko", self.env._("SFTP servers (sftp://)")),
-        ]
+        return {
+            "zstandard": self.env._("smaller bundles, faster than with zlib"),
+            "cryptography": self.env._("encrypted bundles"),
+            "fsspec": self.env._("stores elsewhere, with one of the following"),
+            "s3fs": self.env._("Amazon S3 and what speaks its language (s3://)"),
+            "gcsfs": self.env._("Google Cloud Storage (gs://)"),
+            "adlfs": self.env._("Azure Blob Storage (abfs://)"),
+            "paramiko": self.env._("SFTP servers (sftp://)"),
+        }
 
     @api.model
     def _get_archive_health_cron(self):

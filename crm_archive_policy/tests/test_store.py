@@ -349,6 +349,7 @@ class TestStore(StoreCase):
         for text in shown:
             self.assertNotIn(secret, text)
             self.assertNotIn(make_key("m"), text)
+            self.assertNotIn("m" * 32, text)
 
     # -- full, broken, gone ------------------------------------------------------
 
@@ -523,6 +524,17 @@ class TestStore(StoreCase):
         with self.enter_registry_test_mode():
             self.env.cr.postrollback.run()
         self.assertTrue(self.get_log("heal", store))
+
+    def test_a_mirror_that_comes_later_is_filled_by_verifying(self):
+        store = self.create_store()
+        self.put(store)
+        mirror = self.create_store("mirror")
+        store.mirror_id = mirror
+        with store._open() as opened:
+            self.assertTrue(opened.check(KEY, lambda source: source.read()))
+            self.assertFalse(opened.check(KEY, lambda source: source.read()))
+        self.assertTrue(os.path.exists(self.get_path(mirror)))
+        self.assertEqual(len(self.get_log("heal", store)), 1)
 
     def test_written_when_both_hold_it(self):
         mirror = self.create_store("mirror")

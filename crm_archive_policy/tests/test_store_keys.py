@@ -78,6 +78,18 @@ class TestStoreKeys(StoreCase):
         self.assertFalse(self.store.setup_hint)
         self.assertEqual(self.store.key_name, "2026")
 
+    def test_a_missing_key_rings_before_a_run_needs_it(self):
+        self.store._check_health()
+        self.assertEqual(self.store.error_code, "BundleKeyError")
+        self.assertTrue(self.store.activity_ids)
+        with self.assertRaisesRegex(UserError, "master key"):
+            self.store._check_writable()
+        self.set_server(vault_master_keys=NEW)
+        self.store._check_writable()
+        self.store._check_health()
+        self.assertEqual(self.store.state, "ok")
+        self.assertFalse(self.store.activity_ids)
+
     def test_one_key_for_all_stores(self):
         self.set_server(master_keys=OLD)
         self.assertEqual(self.store._get_masters().current, "2025")
