@@ -70,6 +70,20 @@ class TestCompany(ArchiveCase):
             self.contacts.mapped("archive_state"), ["archived", "pending", "archived"]
         )
 
+    def test_what_colleagues_elsewhere_were_told(self):
+        """Of a policy for every company: how many records are theirs to decide on."""
+        self.contacts[1].user_id = self.insider
+        policy = self._policy(grace_days=5)
+        self.run_policy(policy)
+        notice = self.env["crm.archive.notice"].search(
+            [("policy_id", "=", policy.id), ("owner_id", "=", self.insider.id)]
+        )
+        self.assertEqual(notice.record_count, 1)
+        for user, expected in ((self.officer, 0), (self.insider, 1)):
+            with self.subTest(user=user.login):
+                seen = self.env["crm.archive.notice"].with_user(user)
+                self.assertEqual(seen.search_count([("id", "=", notice.id)]), expected)
+
     def test_a_shared_record_is_named_for_the_company_of_the_policy(self):
         policy = self._policy(mode="review", company_id=self.theirs.id)
         # A policy of a company leaves shared records alone, but a rule may change.
