@@ -34,6 +34,7 @@
         "views/crm_archive_policy_timeline.xml",
         "views/crm_archive_policy_views.xml",
         "views/crm_archive_policy_quality_views.xml",
+        "views/crm_archive_restore_vaulted_views.xml",
         "views/crm_archive_recontact_views.xml",
         "views/crm_archive_guard_views.xml",
         "views/crm_archive_category_views.xml",

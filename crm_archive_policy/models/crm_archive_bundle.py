@@ -7,6 +7,7 @@ from ..lib import faults
 from ..lib.bundle import (
     BundleCorrupt,
     BundleReader,
+    BundleTooLarge,
     BundleWriter,
     Expect,
     Keyring,
@@ -17,12 +18,13 @@ from ..lib.bundle import (
     object_key,
     verify,
 )
-from ..vault.capture import Content, discover
+from ..vault.capture import Content, RecordTooLarge, discover
 from ..vault.catalog import fix_text_format
 from ..vault.files import FileDamaged, find_files
 from ..vault.graph import Graph
 from .big_integer import BigInteger
 from .crm_archive_written import Written
+from .vault_errors import vault_error
 
 #: Rows read at once; a record with more is streamed alone.
 ROWS_MAX = 10_000
@@ -137,6 +139,10 @@ class CrmArchiveBundle(models.Model):
             except FileDamaged as error:
                 written.refuse(error.root, self._describe_damaged(error))
                 roots.remove(error.root)
+            except RecordTooLarge as error:
+                reason = vault_error(self.env, error.__cause__)
+                written.refuse(error.root, str(reason))
+                roots.remove(error.root)
         return None
 
     def _describe_damaged(self, error):
@@ -182,7 +188,7 @@ class CrmArchiveBundle(models.Model):
             with target.create(key) as out:
                 writer = BundleWriter(out, spec, keyring=keyring)
                 for record in self._iter_content(found, roots, columns):
-                    writer.add(record)
+                    _add(writer, record)
                 summary = writer.close()
             faults.point("vault: object written")
             if keyring:
@@ -301,6 +307,14 @@ class CrmArchiveBundle(models.Model):
                     "A bundle in use holds archived records and cannot be deleted."
                 )
             )
+
+
+def _add(writer, record):
+    """Write a record; one that is too large stops nobody but itself."""
+    try:
+        writer.add(record)
+    except BundleTooLarge as error:
+        raise RecordTooLarge(record.id) from error
 
 
 def _group_by_rows(found, roots):

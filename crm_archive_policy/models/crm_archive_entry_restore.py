@@ -5,6 +5,7 @@ from ..lib import faults
 from ..lib.bundle import BundleCorrupt, BundleForeign, Ref
 from ..vault.catalog import Catalog
 from ..vault.proof import prove
+from ..vault.report import RestoreRefused
 from ..vault.restore import Restore
 from .crm_archive_mixin_vault import RESTORED_COLUMNS
 
@@ -51,6 +52,19 @@ class CrmArchiveEntry(models.Model):
                     savepoint.rollback()
                     self.env.invalidate_all(flush=False)
         return found
+
+    def _find_refused(self, replacements=None):
+        """Tell which records of a refused restore it was refused for.
+
+        :return: dict ``{entry: findings}``
+        """
+        refused = {}
+        for entry in self:
+            try:
+                entry._rehearse(replacements)
+            except RestoreRefused as error:
+                refused[entry] = error.findings
+        return refused
 
     def _lock_vaulted(self):
         """Lock the entries, and leave out those that are not in the vault any more."""

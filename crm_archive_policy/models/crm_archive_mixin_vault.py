@@ -176,6 +176,19 @@ class CrmArchiveMixin(models.AbstractModel):
                 )
             )
 
+    def _check_mergeable(self):
+        """What lies in the vault would not be merged with the rest."""
+        super()._check_mergeable()
+        vaulted = self.sudo().filtered(lambda r: r.archive_state == "vaulted")
+        if vaulted:
+            visible = vaulted.with_env(self.env)._filtered_access("read")
+            raise UserError(
+                self.env._(
+                    "%(name)s is in the vault and cannot be merged. Restore it first.",
+                    name=visible[:1].display_name or self.env._("One of the records"),
+                )
+            )
+
     @api.model
     def _get_vaultable_domain(self):
         """Return which archived records may go to the vault.

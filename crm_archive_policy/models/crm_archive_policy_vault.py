@@ -90,3 +90,13 @@ class CrmArchivePolicy(models.Model):
             ),
             "domain": [("policy_id", "=", self.id)],
         }
+
+    def action_restore_vaulted(self):
+        """Show what would come back of all that this policy has moved to the vault.
+
+        :return: window action of the dialog
+        :raise AccessError: for other people than officers
+        """
+        self.ensure_one()
+        wizards = self.env["crm.archive.vault.restore"]
+        return wizards._create_for_source(policy=self)._get_action()

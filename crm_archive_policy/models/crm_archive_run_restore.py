@@ -1,9 +1,8 @@
 from odoo import api, fields, models
 
-from ..lib.bundle import BundleError
 from ..lib.stores import StoreError
 from ..vault.report import RestoreRefused
-from .vault_errors import vault_error
+from .vault_errors import VAULT_ERRORS, vault_error
 from .vault_findings import describe
 
 #: Records restored in one transaction.
@@ -96,12 +95,43 @@ class CrmArchiveRun(models.Model):
         return entries
 
     def _note_error(self, record, error):
-        """Say what a refused restore means, in words."""
+        """Say what a refused restore means, in words.
+
+        :raise StoreError: when the store is only out of reach for the moment: that
+            says nothing of the record, and the run is tried again
+        """
+        if isinstance(error, StoreError) and error.retry:
+            raise error
         if record._name == "crm.archive.entry":
             if isinstance(error, RestoreRefused):
                 error = "\n".join(
                     describe(self.env, f) for f in error.findings if f.refuses
                 )
-            elif isinstance(error, (BundleError, StoreError)):
+            elif isinstance(error, VAULT_ERRORS):
                 error = vault_error(self.env, error)
         super()._note_error(record, error)
+
+    def _notify_failure(self):
+        """There is no policy whose responsible could be told: whoever asked is."""
+        if self.kind != "restore":
+            return super()._notify_failure()
+        self.env["mail.thread"].message_notify(
+            partner_ids=self.user_id.partner_id.ids,
+            subject=self.env._("Restoring failed: %(run)s", run=self.name),
+            body=self.env._(
+                "The records could not be restored: %(error)s. Nothing was lost; "
+                "correct the cause and restore them again.",
+                error=self.error,
+            ),
+        )
+        return None
+
+    def action_restore_vaulted(self):
+        """Show what would come back of all that this run has moved to the vault.
+
+        :return: window action of the dialog
+        :raise AccessError: for other people than officers
+        """
+        self.ensure_one()
+        wizards = self.env["crm.archive.vault.restore"]
+        return wizards._create_for_source(run=self)._get_action()

@@ -25,3 +25,17 @@ class CrmLead(models.Model):
             "expected_revenue": "expected_revenue",
             "won_status": "won_status",
         }
+
+    def _merge_opportunity(
+        self, user_id=False, team_id=False, auto_unlink=True, max_length=5
+    ):
+        """What comes back from the vault later follows the merge."""
+        head = super()._merge_opportunity(
+            user_id=user_id,
+            team_id=team_id,
+            auto_unlink=auto_unlink,
+            max_length=max_length,
+        )
+        if auto_unlink:
+            self.env["crm.archive.merge"].sudo()._remember(self - head, head)
+        return head

@@ -17,6 +17,23 @@ def describe(env, finding):
     }
 
 
+def describe_refused(env, refused):
+    """Say which records cannot be restored, why, and what to do.
+
+    :param env: environment, for the language
+    :param dict refused: ``{entry: findings}``
+    :return: text
+    """
+    return "\n".join(
+        env._(
+            "“%(name)s” cannot be restored, and nothing was changed. %(reasons)s",
+            name=entry.display_name,
+            reasons=" ".join(describe(env, f) for f in findings if f.refuses),
+        )
+        for entry, findings in refused.items()
+    )
+
+
 def _get_texts(env):
     """Return the sentence of each kind of finding."""
 
@@ -62,17 +79,22 @@ def _get_texts(env):
         ),
         "id_taken": env._(
             "%(place)s: the numbers %(ids)s are taken by other records. The record "
-            "cannot come back under its own number, and never gets another one."
+            "cannot come back under its own number, and never gets another one. If the "
+            "other record is a copy made by mistake, delete it and try again."
         ),
         "required_gone": env._(
             "%(place)s needs %(target)s no. %(ids)s, which was deleted. Choose "
-            "another one."
+            "another one in the dialog that restores it."
         ),
         "required_column": env._(
             "%(place)s is new and required, and the archived record has no value for "
             "it. Give the field a default value first."
         ),
-        "bad_value": env._("The archived value of %(place)s does not fit any more."),
+        "bad_value": env._(
+            "The archived value of %(place)s does not fit any more, or would lose "
+            "something. Ask an administrator to undo the change of this field, or to "
+            "allow the old value, and try again."
+        ),
     }
 
 

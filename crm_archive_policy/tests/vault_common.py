@@ -164,6 +164,7 @@ class VaultCase(ArchiveCase):
         :param tables: tables that must have lost or changed rows meanwhile
         :return: the restored records
         """
+        self.flush_tracking()
         live = self.dump(LIFECYCLE_COLUMNS)
         self.archive(records)
         archived = self.dump()

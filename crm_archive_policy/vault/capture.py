@@ -14,6 +14,15 @@ from .graph import Graph
 CHUNK = 2000
 
 
+class RecordTooLarge(Exception):
+    """A record has more than a bundle takes."""
+
+    def __init__(self, root: int):
+        """:param root: the record"""
+        super().__init__(f"record {root}")
+        self.root = root
+
+
 @dataclass
 class Found:
     """The rows of some records: known, not yet read."""

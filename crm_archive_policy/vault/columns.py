@@ -129,9 +129,9 @@ class Columns:
                     [was],
                     log_exceptions=False,
                 )
-        except psycopg2.Error:
+                [name] = self._env.cr.fetchone()
+        except (psycopg2.DataError, psycopg2.ProgrammingError):
             return None
-        [name] = self._env.cr.fetchone()
         return SQL(name.replace("%", "%%")) if name else None
 
     def _count(self, table, condition):

@@ -16,7 +16,9 @@ def prove(restore, kept_columns):
     """
     staging = restore.staging
     for table in staging.used():
-        columns = [name for name, _type in staging.tables[table].columns]
+        # What is no more held nothing, or it would have been found.
+        now = restore.catalog.columns(table)
+        columns = [name for name, _type in staging.tables[table].columns if name in now]
         if table == restore.root and restore.kept:
             columns = [name for name in columns if name in kept_columns]
         if "id" in dict(staging.tables[table].columns):

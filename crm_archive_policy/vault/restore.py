@@ -424,7 +424,8 @@ class Restore:
         """Never let a sequence hand out an id that has come back (a copy of the
         database may be older than the bundle)."""
         for table in self.staging.used():
-            if self.staging.position(table, "id") is None:
+            known = table in self.graph.edges
+            if not known or self.staging.position(table, "id") is None:
                 continue
             self.env.cr.execute(
                 SQL(

@@ -23,4 +23,6 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
         result = super()._update_values(src_partners, merging)
         if retention:
             dst_partner._move({"retention_date": retention})
+        # What comes back from the vault later follows.
+        self.env["crm.archive.merge"].sudo()._remember(src_partners, dst_partner)
         return result

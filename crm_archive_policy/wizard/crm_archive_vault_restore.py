@@ -3,7 +3,7 @@ from odoo.exceptions import UserError
 
 from ..models.crm_archive_restore_stat import RESTORE_CAUSES
 from ..models.vault_errors import VAULT_ERRORS, vault_error
-from ..models.vault_findings import describe, find_model_name
+from ..models.vault_findings import describe, describe_refused, find_model_name
 from ..vault.report import REFUSALS, RestoreRefused
 
 #: So many records are rehearsed before the dialog opens.
@@ -20,6 +20,12 @@ class CrmArchiveVaultRestore(models.TransientModel):
     _description = "Restore from the Vault"
 
     entry_ids = fields.Many2many("crm.archive.entry", readonly=True)
+    policy_id = fields.Many2one(
+        "crm.archive.policy", "Everything of", readonly=True, ondelete="cascade"
+    )
+    run_id = fields.Many2one(
+        "crm.archive.run", "Everything of the Run", readonly=True, ondelete="cascade"
+    )
     entry_count = fields.Integer("Records", compute="_compute_entry_count")
     entry_names = fields.Char("Restore", compute="_compute_entry_count")
     line_ids = fields.One2many("crm.archive.vault.restore.line", "wizard_id")
@@ -28,10 +34,15 @@ class CrmArchiveVaultRestore(models.TransientModel):
         readonly=True, help="Only the first records were rehearsed."
     )
 
-    @api.depends("entry_ids")
+    @api.depends("entry_ids", "policy_id", "run_id")
     def _compute_entry_count(self):
         for wizard in self:
-            wizard.entry_count = len(wizard.entry_ids)
+            domain = wizard._get_source_domain()
+            wizard.entry_count = (
+                wizard.entry_ids.search_count(domain)
+                if domain
+                else len(wizard.entry_ids)
+            )
             wizard.entry_names = ", ".join(wizard.entry_ids[:5].mapped("display_name"))
 
     @api.depends("line_ids.kind", "line_ids.replacement_id")
@@ -49,34 +60,91 @@ class CrmArchiveVaultRestore(models.TransientModel):
         :param entries: ``crm.archive.entry`` that the user may restore
         :return: the dialog
         """
-        wizard = self.create(
+        entries._get_records()  # of one model
+        return self._create_rehearsed(
             {
                 "entry_ids": [Command.set(entries.ids)],
                 "is_sampled": len(entries) > REHEARSED_MAX,
             }
         )
+
+    @api.model
+    def _create_for_source(self, policy=None, run=None):
+        """Rehearse the restore of all that a policy or a run has moved to the vault.
+
+        :param policy: the policy, or
+        :param run: the run
+        :return: the dialog
+        :raise AccessError: for other people than officers
+        :raise UserError: when nothing of it is in the vault
+        """
+        self.env["crm.archive.entry"]._check_may_restore()
+        source = {
+            "policy_id": policy.id if policy else False,
+            "run_id": run.id if run else False,
+        }
+        domain = self.new(source)._get_source_domain()
+        entries = self.env["crm.archive.entry"].search(domain, limit=REHEARSED_MAX + 1)
+        if not entries:
+            raise UserError(self.env._("Nothing of it is in the vault."))
+        return self._create_rehearsed(
+            {
+                **source,
+                "entry_ids": [Command.set(entries[:REHEARSED_MAX].ids)],
+                "is_sampled": len(entries) > REHEARSED_MAX,
+            }
+        )
+
+    def _create_rehearsed(self, values):
+        wizard = self.create(values)
         wizard._rehearse()
         return wizard
 
+    def _get_source_domain(self):
+        """Return what of a policy or a run is in the vault, ``None`` for a selection
+        of records."""
+        self.ensure_one()
+        domain = [("state", "=", "vaulted")]
+        if self.run_id:
+            return [*domain, ("run_id", "=", self.run_id.id)]
+        if self.policy_id:
+            return [*domain, ("policy_id", "=", self.policy_id.id)]
+        return None
+
+    def _get_entries(self):
+        """Return what is restored: of a policy or a run all, not only the rehearsed."""
+        domain = self._get_source_domain()
+        return self.entry_ids.search(domain) if domain else self.entry_ids
+
     def _rehearse(self):
         """Do everything and take it back: what is shown is what would happen."""
+        entries, replacements = self.entry_ids[:REHEARSED_MAX], self._get_replacements()
         try:
-            found = self.entry_ids[:REHEARSED_MAX]._rehearse(self._get_replacements())
-            findings = [finding for each in found.values() for finding in each]
-        except RestoreRefused as error:
-            findings = error.findings
+            found = entries._rehearse(replacements)
+            findings = [(None, finding) for each in found.values() for finding in each]
+        except RestoreRefused:
+            refused = entries._find_refused(replacements)
+            findings = [(entry, f) for entry, each in refused.items() for f in each]
         except VAULT_ERRORS as error:
             raise vault_error(self.env, error) from error
         self.line_ids = [
             Command.clear(),
-            *(Command.create(v) for f in findings for v in self._prepare_lines(f)),
+            *(
+                Command.create(v)
+                for e, f in findings
+                for v in self._prepare_lines(f, e)
+            ),
         ]
 
-    def _prepare_lines(self, finding):
-        """Return the values of a line, one for each target that can be replaced."""
+    def _prepare_lines(self, finding, entry=None):
+        """Return the values of a line, one for each target that can be replaced.
+
+        :param entry: the record that was refused, when there are several
+        """
+        name = f"{entry.display_name}: " if entry and len(self.entry_ids) > 1 else ""
         values = {
             "kind": finding.kind,
-            "message": describe(self.env, finding),
+            "message": name + describe(self.env, finding),
             "is_refusal": finding.refuses,
         }
         if finding.kind not in ("target_gone", "required_gone"):
@@ -84,7 +152,8 @@ class CrmArchiveVaultRestore(models.TransientModel):
         return [
             {
                 **values,
-                "message": describe(self.env, finding._replace(ids=(target_id,))),
+                "message": name
+                + describe(self.env, finding._replace(ids=(target_id,))),
                 "target_table": finding.target,
                 "target_model": find_model_name(self.env, finding.target),
                 "target_id": target_id,
@@ -93,11 +162,15 @@ class CrmArchiveVaultRestore(models.TransientModel):
         ]
 
     def _get_replacements(self):
-        return {
-            (line.target_table, line.target_id): line.replacement_id
-            for line in self.line_ids
-            if line.replacement_id
-        }
+        """Return what the person has chosen, see ``crm.archive.entry._restore``.
+
+        :raise AccessError: when it is something that the person may not see
+        """
+        replacements = {}
+        for line in self.line_ids.filtered("replacement_id"):
+            self.env[line.target_model].browse(line.replacement_id).check_access("read")
+            replacements[line.target_table, line.target_id] = line.replacement_id
+        return replacements
 
     def _get_action(self):
         return {
@@ -120,7 +193,7 @@ class CrmArchiveVaultRestore(models.TransientModel):
         cause = self.env.context.get("restore_cause")
         if cause not in dict(RESTORE_CAUSES):
             raise UserError(self.env._("Say why the records are restored."))
-        entries = self.entry_ids
+        entries = self._get_entries()
         entries._check_may_restore()
         details = {"cause": cause}
         replacements = self._get_replacements()
@@ -130,8 +203,8 @@ class CrmArchiveVaultRestore(models.TransientModel):
         try:
             records = entries._restore(replacements, details)
         except RestoreRefused as error:
-            lines = [describe(self.env, f) for f in error.findings if f.refuses]
-            raise UserError("\n".join(lines)) from error
+            refused = entries._find_refused(replacements)
+            raise UserError(describe_refused(self.env, refused)) from error
         except VAULT_ERRORS as error:
             raise vault_error(self.env, error) from error
         if not records:
