@@ -49,7 +49,7 @@ class DriftCase(VaultCase):
             self.execute("ALTER TABLE crm_lead ALTER x_target_id SET NOT NULL")
         return target_id
 
-    def read(self, column, table="crm_lead"):
+    def read_value(self, column, table="crm_lead"):
         rows = self.execute(
             "SELECT %s::text FROM %s WHERE id = %s",
             SQL.identifier(column),
@@ -108,13 +108,13 @@ class TestVaultColumns(DriftCase):
         entries = self.vault(self.lead)
         self.change("ALTER TABLE crm_lead ADD COLUMN x_size text")
         self.assertEqual(self.restore(entries), [])
-        self.assertIsNone(self.read("x_size"))
+        self.assertIsNone(self.read_value("x_size"))
 
     def test_required_column_added_with_default(self):
         entries = self.vault(self.lead)
         self.change("ALTER TABLE crm_lead ADD x_size text NOT NULL DEFAULT 'small'")
         self.assertEqual(self.restore(entries), [])
-        self.assertEqual(self.read("x_size"), "small")
+        self.assertEqual(self.read_value("x_size"), "small")
 
     def test_required_column_added(self):
         entries = self.vault(self.lead)
@@ -156,7 +156,7 @@ class TestVaultColumns(DriftCase):
             entries = self.vault(self.lead)
             self.change(f"ALTER TABLE crm_lead ALTER x_size TYPE {now} USING {using}")
             findings = self.restore(entries)
-            self.assertEqual(self.read("x_size"), expected)
+            self.assertEqual(self.read_value("x_size"), expected)
             savepoint.rollback()
         self.env.invalidate_all()
         return findings
@@ -207,7 +207,7 @@ class TestVaultColumns(DriftCase):
             " USING jsonb_build_object('en_US', function)"
         )
         self.restore(entries)
-        self.assertIsNone(self.read("function"))
+        self.assertIsNone(self.read_value("function"))
 
     def test_text_becomes_translatable(self):
         self.lead.function = "Boss"
@@ -217,7 +217,7 @@ class TestVaultColumns(DriftCase):
             " USING jsonb_build_object('en_US', function)"
         )
         entries._bring_back(entries.bundle_id, None)
-        self.assertEqual(self.read("function"), '{"en_US": "Boss"}')
+        self.assertEqual(self.read_value("function"), '{"en_US": "Boss"}')
 
     def translate_function(self, value):
         self.execute("ALTER TABLE crm_lead ALTER function TYPE jsonb USING NULL")
@@ -255,7 +255,7 @@ class TestVaultColumns(DriftCase):
         self.lead.color = 4
         entries = self.vault(self.lead)
         self.assertEqual(self.restore(entries), [])
-        self.assertEqual(self.read("x_twice"), "8")
+        self.assertEqual(self.read_value("x_twice"), "8")
 
 
 @tagged("post_install", "-at_install")
@@ -305,7 +305,7 @@ class TestVaultTargets(DriftCase):
                 self.change("DELETE FROM x_target")
                 findings = self.restore(entries)
                 self.assertEqual(findings, [("target_gone", "crm_lead", "x_target_id")])
-                self.assertIsNone(self.read("x_target_id"))
+                self.assertIsNone(self.read_value("x_target_id"))
                 savepoint.rollback()
             self.env.invalidate_all()
 
@@ -344,7 +344,7 @@ class TestVaultTargets(DriftCase):
                     entries._restore({("x_target", gone): other + 1000})
                 findings = self.restore(entries, {("x_target", gone): other})
                 self.assertIn(("target_replaced", "crm_lead", "x_target_id"), findings)
-                self.assertEqual(self.read("x_target_id"), str(other))
+                self.assertEqual(self.read_value("x_target_id"), str(other))
                 savepoint.rollback()
             self.env.invalidate_all()
 
@@ -506,7 +506,7 @@ class TestVaultTargets(DriftCase):
             )
         else:
             self.assertEqual(self.restore(entries), [])
-        self.assertEqual(self.read("x_lead_id"), str(head.id))
+        self.assertEqual(self.read_value("x_lead_id"), str(head.id))
 
     def test_no_merge_of_what_is_in_the_vault(self):
         first, second = (
