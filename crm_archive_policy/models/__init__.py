@@ -67,3 +67,5 @@ from . import crm_archive_run_upkeep
 from . import crm_archive_drill
 from . import crm_archive_sweep
 from . import res_config_settings_upkeep
+from . import crm_archive_sized
+from . import crm_archive_space

@@ -35,6 +35,7 @@ BOOKKEEPING = frozenset(
         "bus_bus",
         "crm_archive_bundle",
         "crm_archive_candidate",
+        "crm_archive_drill",
         "crm_archive_entry",
         "crm_archive_entry_crm_archive_tag_rel",
         "crm_archive_log",
