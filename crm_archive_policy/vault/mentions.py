@@ -28,6 +28,8 @@ class Place(NamedTuple):
 
     table: str
     columns: dict[str, str]
+    #: As the planner estimates them.
+    rows: int
 
 
 def to_pattern(identifiers) -> str:
@@ -100,7 +102,15 @@ class Mentions:
             }
             if columns:
                 found.setdefault(model._table, {}).update(columns)
-        return [Place(table, found[table]) for table in sorted(found)]
+        self._env.cr.execute(
+            "SELECT relname, reltuples::bigint FROM pg_class WHERE relname = ANY(%s)"
+            " AND relnamespace = current_schema::regnamespace",
+            [list(found)],
+        )
+        rows = dict(self._env.cr.fetchall())
+        return [
+            Place(table, found[table], rows.get(table, 0)) for table in sorted(found)
+        ]
 
     def _is_excluded(self, name):
         return any(
