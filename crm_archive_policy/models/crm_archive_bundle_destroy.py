@@ -2,6 +2,7 @@ from odoo import fields, models
 
 from ..lib.bundle import Keyring, keyring_key
 from ..lib.crypto import MAX_RING
+from .vault_errors import VAULT_ERRORS
 
 
 class CrmArchiveBundle(models.Model):
@@ -40,6 +41,18 @@ class CrmArchiveBundle(models.Model):
         # What was written in vain is of no use to anybody, and nobody would look for
         # it in the copy.
         self._rewrite_without([*ids, *(self.unused_ids or ())], "purge", details)
+
+    def _may_hold(self, ids):
+        """Tell whether records are in this bundle; what cannot be read may hold them.
+
+        :param set ids: record ids
+        """
+        self.ensure_one()
+        try:
+            with self._open_reader() as reader:
+                return not ids.isdisjoint(reader.index())
+        except VAULT_ERRORS:
+            return True
 
     def _destroy_keys(self, ids):
         """Take the keys of records out of the bundle's key ring.

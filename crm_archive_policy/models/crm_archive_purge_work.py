@@ -166,6 +166,27 @@ class CrmArchivePurge(models.Model):
         bundle._destroy_records(ids, {"request": self.id})
         faults.point("purge: content destroyed")
 
+    def _claim_leftovers(self):
+        """Take in what nobody needs any more and still holds the records.
+
+        The sweep leaves replaced objects alone for some days, and what was written
+        and not taken yet; an erasure does not wait for that.
+        """
+        bundles = self.env["crm.archive.bundle"].sudo()
+        decided = self.line_ids.filtered(lambda line: line.state == "decided")
+        for model_name, lines in decided.grouped("res_model").items():
+            ids = set(lines.mapped("res_id"))
+            left = bundles.search(
+                [
+                    ("res_model", "=", model_name),
+                    ("state", "in", ("written", "obsolete")),
+                    ("purge_id", "=", False),
+                ]
+            )
+            left.filtered(lambda bundle, ids=ids: bundle._may_hold(ids)).write(
+                {"state": "obsolete", "purge_id": self.id}
+            )
+
     def _find_obsolete(self):
         """Return the replaced bundles whose objects are still there."""
         return (

@@ -12,6 +12,8 @@ class PurgePlan:
     def __init__(self, line_ids):
         """:param line_ids: ids of the lines that wait"""
         self.line_ids = list(line_ids)
+        #: Whether objects were looked at that nobody needs any more.
+        self.is_claimed = False
         #: Tables in which the person may be mentioned, once that is known.
         self.places = None
 
@@ -99,6 +101,9 @@ class CrmArchiveRun(models.Model):
             # One bundle a transaction: the next step finds the others.
             bundle, ids = next(iter(bundles.items()))
             purge._destroy(bundle, ids)
+        elif not plan.is_claimed:
+            purge._claim_leftovers()
+            plan.is_claimed = True
         elif obsolete := purge._find_obsolete():
             purge._remove(obsolete)
         elif plan.places is None:

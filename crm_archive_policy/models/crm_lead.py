@@ -3,8 +3,8 @@ from odoo.fields import Domain
 
 from .crm_archive_interaction import InteractionSource
 from .crm_archive_mixin import LIVE_VALUES, TRANSITION, Transition
-from .query_tools import PREFETCH
 from .crm_archive_permit import PERMIT, Permit
+from .query_tools import PREFETCH
 
 
 class CrmLead(models.Model):

@@ -235,7 +235,7 @@ class TestVaultErase(PurgeCase):
     def test_restore_and_rehearsal_find_nothing(self):
         _purge, entries = self._erase_everything()
         entry = entries.filtered(lambda e: e.res_id == self.cold.id)
-        self.assertEqual(entry._restore(), [])
+        self.assertFalse(entry._restore())
         self.assertEqual(entry._rehearse(), {})
         self.assertFalse(self.cold.exists())
         with self.assertRaisesRegex(UserError, "not in the vault"):

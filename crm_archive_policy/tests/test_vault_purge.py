@@ -135,6 +135,24 @@ class TestVaultPurge(PurgeCase):
         self.assertEqual(bundle.state, "removed")
         self.env["crm.archive.entry"]._find_for("crm.lead", other.ids)._restore()
 
+    def test_object_that_waits_for_the_sweep_goes_too(self):
+        lead, other = self._create_pair()
+        entries = self.vault(self.archive(lead + other))
+        old = entries.bundle_id
+        entry = entries.filtered(lambda e: e.res_id == other.id)
+        entry._restore()
+        new = old._rewrite_without(other.ids)
+        # Written and never taken, as by a run that is between its two steps.
+        self.archive(other)
+        self.env["crm.archive.bundle"].sudo()._write_records(other)
+        stays = old.search([("state", "=", "written")])
+        self.assertEqual((old.state, new.state), ("obsolete", "used"))
+        self.approve(self.ask(entries - entry))
+        self.assertEqual((old.state, new.state), ("removed", "removed"))
+        self.assertEqual(stays.state, "written")
+        self.approve(self.ask(other))
+        self.assertEqual(stays.state, "removed")
+
     # ------------------------------------------------------------
     # Live
     # ------------------------------------------------------------
