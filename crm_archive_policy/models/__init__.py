@@ -54,9 +54,20 @@ from . import crm_archive_bundle
 from . import crm_archive_bundle_rewrite
 from . import crm_archive_entry
 from . import crm_archive_entry_restore
+from . import crm_archive_personal
+from . import crm_archive_hold_vault
+from . import crm_archive_entry_purge
+from . import crm_archive_purge
+from . import crm_archive_purge_line
+from . import crm_archive_purge_work
+from . import crm_archive_purge_person
+from . import crm_archive_purge_certificate
+from . import crm_archive_person
+from . import crm_archive_bundle_destroy
 from . import crm_archive_policy_vault
 from . import crm_archive_run_vault
 from . import crm_archive_run_restore
+from . import crm_archive_run_purge
 from . import crm_lead_vault
 from . import res_partner_vault
 from . import crm_archive_entry_mail
@@ -69,3 +80,5 @@ from . import crm_archive_sweep
 from . import res_config_settings_upkeep
 from . import crm_archive_sized
 from . import crm_archive_space
+from . import crm_lead_personal
+from . import res_partner_personal

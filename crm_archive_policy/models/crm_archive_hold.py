@@ -7,7 +7,11 @@ from .query_tools import DOMAIN_ERRORS, parse_domain
 INLINE_MAX = 20_000
 
 #: Fields that list records by hand, by model.
-LIST_FIELDS = {"res.partner": "partner_ids", "crm.lead": "lead_ids"}
+LIST_FIELDS = {
+    "res.partner": "partner_ids",
+    "crm.lead": "lead_ids",
+    "crm.archive.entry": "entry_ids",
+}
 
 #: What makes up a hold. Nothing of it changes once the hold is lifted.
 DATA_FIELDS = {
@@ -19,6 +23,7 @@ DATA_FIELDS = {
     "domain",
     "partner_ids",
     "lead_ids",
+    "entry_ids",
     "company_id",
     "user_id",
     "date_end",

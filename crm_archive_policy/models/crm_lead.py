@@ -3,6 +3,7 @@ from odoo.fields import Domain
 
 from .crm_archive_interaction import InteractionSource
 from .crm_archive_mixin import LIVE_VALUES, TRANSITION, Transition
+from .crm_archive_permit import PERMIT, Permit
 from .query_tools import PREFETCH
 
 
@@ -131,12 +132,14 @@ class CrmLead(models.Model):
         self._check_mergeable()
         retention = max(filter(None, self.mapped("retention_date")), default=False)
         live = self.filtered(lambda lead: lead.archive_state in ("live", "pending"))
-        head = super()._merge_opportunity(
+        merging = self.with_context(**{PERMIT: Permit(self)})
+        head = super(CrmLead, merging)._merge_opportunity(
             user_id=user_id,
             team_id=team_id,
             auto_unlink=auto_unlink,
             max_length=max_length,
         )
+        head = head.with_env(self.env)
         if retention:
             head._move({"retention_date": retention})
         if live and head not in live:

@@ -27,3 +27,6 @@ from . import test_store_keys
 from . import test_vault
 from . import test_web_form
 from . import test_vault_drift
+from . import test_vault_purge
+from . import test_vault_hold
+from . import test_vault_erase

@@ -1,6 +1,7 @@
 from odoo import models
 
 from ..models.crm_archive_mixin import TRANSITION, Merge
+from ..models.crm_archive_permit import PERMIT, Permit
 
 
 class BasePartnerMergeAutomaticWizard(models.TransientModel):
@@ -8,8 +9,12 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
 
     def _merge(self, partner_ids, dst_partner=None, extra_checks=True):
         """A merge deletes all contacts but one, so none of them may be on hold."""
-        self.env["res.partner"].browse(partner_ids).exists()._check_mergeable()
-        return super()._merge(partner_ids, dst_partner, extra_checks)
+        partners = self.env["res.partner"].browse(partner_ids).exists()
+        partners._check_mergeable()
+        merging = self.with_context(**{PERMIT: Permit(partners)})
+        return super(BasePartnerMergeAutomaticWizard, merging)._merge(
+            partner_ids, dst_partner, extra_checks
+        )
 
     def _update_values(self, src_partners, dst_partner):
         """Core copies every stored field: not those of the lifecycle.
