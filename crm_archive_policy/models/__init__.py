@@ -54,6 +54,7 @@ from . import crm_archive_bundle
 from . import crm_archive_bundle_rewrite
 from . import crm_archive_entry
 from . import crm_archive_entry_restore
+from . import crm_archive_entry_owner
 from . import crm_archive_policy_vault
 from . import crm_archive_run_vault
 from . import crm_archive_run_restore
@@ -63,6 +64,7 @@ from . import crm_archive_entry_mail
 from . import crm_archive_recontact_vault
 from . import crm_archive_store_upkeep
 from . import crm_archive_bundle_verify
+from . import crm_archive_bundle_damage
 from . import crm_archive_run_upkeep
 from . import crm_archive_drill
 from . import crm_archive_sweep

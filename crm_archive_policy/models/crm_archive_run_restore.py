@@ -105,3 +105,26 @@ class CrmArchiveRun(models.Model):
             elif isinstance(error, (BundleError, StoreError)):
                 error = vault_error(self.env, error)
         super()._note_error(record, error)
+
+    def _notify_failure(self):
+        """Tell whoever started a restore, and the archive managers."""
+        if self.kind != "restore":
+            super()._notify_failure()
+            return
+        managers = self.env.ref("crm_archive_policy.group_archive_manager").all_user_ids
+        people = (managers | self.user_id).filtered("active")
+        self.env["mail.thread"].message_notify(
+            partner_ids=people.partner_id.ids,
+            subject=self.env._("Restoring failed: %(run)s", run=self.name),
+            body=self.env._(
+                "Records could not be brought back from the vault: %(error)s They are "
+                "there still.",
+                error=self.error,
+            ),
+        )
+
+    def _fail(self, error):
+        """Say in words what a store or a bundle could not do."""
+        if isinstance(error, (BundleError, StoreError)):
+            error = vault_error(self.env, error)
+        super()._fail(error)
