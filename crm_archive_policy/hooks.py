@@ -2,6 +2,7 @@ from odoo.tools import SQL
 
 from .lib.stores import DatabaseStore
 from .models.crm_archive_policy import LIFECYCLE_MODELS
+from .vault.owners import untie
 
 #: Columns with a constant default. PostgreSQL adds them without touching a row, where
 #: the ORM would rewrite every contact and every lead; the default stays, for other
@@ -61,6 +62,7 @@ def uninstall_hook(env):
         DROP FUNCTION IF EXISTS crm_archive_log_refuse() CASCADE;
         """
     )
+    untie(env, LIFECYCLE_MODELS)
     drop_database_store(env)
     env.invalidate_all()
 

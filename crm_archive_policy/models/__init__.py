@@ -64,6 +64,7 @@ from . import crm_archive_purge_person
 from . import crm_archive_purge_certificate
 from . import crm_archive_person
 from . import crm_archive_bundle_destroy
+from . import crm_archive_entry_owner
 from . import crm_archive_policy_vault
 from . import crm_archive_run_vault
 from . import crm_archive_run_restore
@@ -74,6 +75,7 @@ from . import crm_archive_entry_mail
 from . import crm_archive_recontact_vault
 from . import crm_archive_store_upkeep
 from . import crm_archive_bundle_verify
+from . import crm_archive_bundle_damage
 from . import crm_archive_run_upkeep
 from . import crm_archive_drill
 from . import crm_archive_sweep

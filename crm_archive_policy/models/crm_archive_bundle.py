@@ -256,6 +256,17 @@ class CrmArchiveBundle(models.Model):
                 raise BundleCorrupt("the store holds something else than was written")
 
         target.check(object_key(self.name), check)
+        if keyring:
+            self._verify_keyring(target, keyring.dumps())
+
+    def _verify_keyring(self, target, wanted):
+        """Read the key ring back as well: without it the object is worth nothing."""
+
+        def check(source):
+            if source.read() != wanted:
+                raise BundleCorrupt("the store holds another key ring than was written")
+
+        target.check(keyring_key(self.name), check)
 
     # ------------------------------------------------------------
     # READING

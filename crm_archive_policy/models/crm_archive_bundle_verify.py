@@ -136,6 +136,8 @@ class CrmArchiveBundle(models.Model):
     def _note_damage(self, text):
         """Note damage that is new; what is known already rings no second time."""
         used = self.filtered(lambda bundle: bundle.state == "used")
+        if used:
+            self.env["crm.archive.log"]._append("verify", used, {"damaged": text})
         used.write(
             {
                 "state": "damaged",

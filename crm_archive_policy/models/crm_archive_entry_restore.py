@@ -101,9 +101,9 @@ class CrmArchiveEntry(models.Model):
             records = [reader.record(entry._get_ref()) for entry in self]
             findings = restore.run(records)
             digests = {record.id: record.rows_digest for record in records}
-        for entry in self:
-            if digests[entry.res_id] != entry.place_rows_digest:
-                raise BundleForeign("the rows are not those that were captured")
+            for entry in self:
+                if digests[entry.res_id] != entry.place_rows_digest:
+                    raise BundleForeign("the rows are not those that were captured")
         faults.point("restore: rows inserted")
         if not findings:
             prove(restore, restore.filled)

@@ -240,8 +240,10 @@ class CrmArchiveMixin(models.AbstractModel):
         """Move archived records to the vault at once, in this transaction.
 
         :param run: the run it is part of
-        :return: entries of what was moved
+        :return: the records that were moved
         """
         bundles = self.env["crm.archive.bundle"].sudo()
         written = bundles._write_records(self, run)
-        return written.take(self)
+        moved = written.take(self)
+        written.settle(moved)
+        return moved

@@ -352,6 +352,8 @@ class CrmArchiveRun(models.Model):
         except OperationalError:
             raise
         except Exception as error:  # noqa: BLE001 - any module's override may raise
+            if getattr(error, "retry", False):
+                raise  # a store that does not answer: no record is to blame
             if len(records) == 1:
                 self._note_error(records, error)
                 return records.browse()

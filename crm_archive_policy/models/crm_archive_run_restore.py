@@ -112,19 +112,27 @@ class CrmArchiveRun(models.Model):
         super()._note_error(record, error)
 
     def _notify_failure(self):
-        """There is no policy whose responsible could be told: whoever asked is."""
+        """Tell whoever started a restore, and the archive managers."""
         if self.kind != "restore":
-            return super()._notify_failure()
+            super()._notify_failure()
+            return
+        managers = self.env.ref("crm_archive_policy.group_archive_manager").all_user_ids
+        people = (managers | self.user_id).filtered("active")
         self.env["mail.thread"].message_notify(
-            partner_ids=self.user_id.partner_id.ids,
+            partner_ids=people.partner_id.ids,
             subject=self.env._("Restoring failed: %(run)s", run=self.name),
             body=self.env._(
-                "The records could not be restored: %(error)s. Nothing was lost; "
-                "correct the cause and restore them again.",
+                "Records could not be brought back from the vault: %(error)s They are "
+                "there still.",
                 error=self.error,
             ),
         )
-        return None
+
+    def _fail(self, error):
+        """Say in words what a store or a bundle could not do."""
+        if isinstance(error, (BundleError, StoreError)):
+            error = vault_error(self.env, error)
+        super()._fail(error)
 
     def action_restore_vaulted(self):
         """Show what would come back of all that this run has moved to the vault.

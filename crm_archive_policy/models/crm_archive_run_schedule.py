@@ -61,7 +61,7 @@ class CrmArchiveRun(models.Model):
             faults.point("run: batch done")
             seconds = cron._commit_progress(int(finished), remaining=len(queue))
             faults.point("run: batch committed")
-            if not seconds:
+            if not seconds and not _is_between(plans.get(run)):
                 return
 
     @api.model
@@ -156,3 +156,12 @@ class CrmArchiveRun(models.Model):
                 error=self.error,
             ),
         )
+
+
+def _is_between(plan):
+    """Tell whether a batch is half done, so that stopping now would undo the half.
+
+    Otherwise a batch that takes longer than the scheduled action may would be begun
+    again and again.
+    """
+    return getattr(plan, "is_between", False)

@@ -2,26 +2,43 @@ from odoo import api, fields, models
 
 from ..vault.removal import VaultConflict
 from . import crm_archive_run
+from .vault_errors import vault_errors
 
 #: Records in one bundle.
 VAULT_BATCH = 1000
 
 
 class VaultPlan:
-    """What a run still has to do: the ids that are due, and what is written."""
+    """What a run still has to do: the ids that are due, and what is written.
+
+    Changed as the last thing of a step: a step that meets somebody else's changes is
+    rolled back and done again, and must find the plan as it was.
+    """
 
     def __init__(self, ids):
         """:param ids: ascending record ids"""
         self.ids = list(ids)
+        #: What the next records were written to, until they are taken.
         self.written = None
+        #: How many of them a guard kept from being written.
+        self.kept = 0
 
     def __len__(self):
         return len(self.ids)
 
-    def take_batch(self):
-        """:return: the next ids, which are not planned any more"""
-        batch, self.ids = self.ids[:VAULT_BATCH], self.ids[VAULT_BATCH:]
-        return batch
+    @property
+    def is_between(self) -> bool:
+        """:return: whether a batch is written and waits to be taken"""
+        return self.written is not None
+
+    @property
+    def batch(self) -> list[int]:
+        """:return: the ids that are written, or to be written next"""
+        return self.ids[:VAULT_BATCH]
+
+    def finish_batch(self):
+        """The batch is dealt with."""
+        self.ids, self.written = self.ids[VAULT_BATCH:], None
 
 
 class CrmArchiveRun(models.Model):
@@ -70,8 +87,9 @@ class CrmArchiveRun(models.Model):
             return run.sudo(self.env.su)
         run._begin(len(ids))
         plan = VaultPlan(ids)
-        while not run._step(plan):
-            pass
+        with vault_errors(self.env):
+            while not run._step(plan):
+                pass
         return run.sudo(self.env.su)
 
     @api.model
@@ -107,47 +125,50 @@ class CrmArchiveRun(models.Model):
         self.ensure_one()
         if self.state != "running":
             return True
-        if plan.written is None and plan.ids:
-            self._write_batch(plan)
-        elif plan.written is not None:
+        if plan.is_between:
             self._take_batch(plan)
-        if plan.ids or plan.written:
+        elif plan.ids:
+            self._write_batch(plan)
+        if plan.ids:
             return False
         self._finish()
         return True
 
     def _write_batch(self, plan):
-        """Write the next records into a bundle and verify it."""
-        ids = plan.take_batch()
+        """Write the next records into a bundle and verify it.
+
+        Nothing is counted yet and the cursor stays: who is killed before the records
+        are taken writes them again.
+        """
         due = self.policy_id._get_model().search(
-            [("id", "in", ids), *self.policy_id._get_vault_domain()], order="id"
+            [("id", "in", plan.batch), *self.policy_id._get_vault_domain()], order="id"
         )
-        records = self._as_actor(due)
-        if records:
-            bundles = self.env["crm.archive.bundle"].sudo()
-            plan.written = bundles._write_records(records, self)
-            for root, reason in plan.written.refused.items():
-                self._note_refused(records.browse(root), reason)
-        self.cursor = ids[-1]
-        self._count(done_count=len(ids))
+        guards = self.policy_id._get_guards()._get_verdicts(due)
+        free = self._as_actor(due.filtered(lambda record: record.id not in guards))
+        bundles = self.env["crm.archive.bundle"].sudo()
+        plan.kept = len(guards)
+        plan.written = bundles._write_records(free, self)
 
     def _take_batch(self, plan):
         """Take what was written out of the live tables."""
         written = plan.written
         records = self._as_actor(self.env[written.model_name].browse(written.ids))
+        for root, reason in written.refused.items():
+            self._note_refused(records.browse(root), reason)
         guards = self.policy_id._get_guards()._get_verdicts(records)
         free = records.filtered(lambda record: record.id not in guards)
         errors = self.error_count
         moved = self._each(free, written.take)
         written.settle(moved)
         refused = self.error_count - errors
+        self.cursor = plan.batch[-1]
         self._count(
+            done_count=len(plan.batch),
             vaulted_count=len(moved),
-            kept_count=len(guards),
+            kept_count=plan.kept + len(guards),
             changed_count=len(free) - len(moved) - refused,
         )
-        # Last: a conflict with somebody else's changes tries this step again.
-        plan.written = None
+        plan.finish_batch()
 
     def _note_refused(self, record, reason):
         self.env["crm.archive.run.error"].sudo().create(

@@ -82,14 +82,19 @@ class Written:
         :raise UserError: when something forbids it
         """
         moved = records.browse()
-        for bundle in self.bundles:
+        for bundle in self._lock_bundles():
             own = records.filtered(lambda r, b=bundle: self._bundles.get(r.id) == b)
             moved |= self._take_from(bundle, own)
         return moved
 
+    def _lock_bundles(self):
+        """Return the bundles that are there still: a sweep may have taken one for
+        forgotten if this run was halted for long."""
+        bundles = self.bundles.try_lock_for_update(allow_referencing=True)
+        bundles.invalidate_recordset(["state"])
+        return bundles.filtered(lambda b: b.state in ("written", "used"))
+
     def _take_from(self, bundle, records):
-        if bundle.state not in ("written", "used"):
-            return records.browse()  # swept meanwhile: written again another time
         records = records.sudo().try_lock_for_update()
         self.env.flush_all()
         fix_text_format(self.env.cr)

@@ -9,6 +9,7 @@ import tempfile
 
 from odoo.tools import SQL
 
+from ..lib import faults
 from ..lib.bundle import Blob
 
 _SHA1 = re.compile("[0-9a-f]{40}")
@@ -157,7 +158,9 @@ def restore_file(env, reader, blob):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     # Should this transaction fail, the file has no row and is collected.
     attachments._mark_for_gc(fname)
+    faults.point("restore: file due")
     _write_durably(path, reader, blob)
+    faults.point("restore: file written")
 
 
 def _is_intact(path, blob):

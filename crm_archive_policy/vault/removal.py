@@ -97,15 +97,23 @@ def find_late(cr, found: Found, roots) -> set[int]:
     :param roots: records that are being deleted
     :return: the records that have such rows
     """
-    graph, late = found.graph, set()
-    for edge in graph.edges[graph.root]:
-        if edge.model_column:
-            known = _keys(found, edge.table, set(roots))
-            late |= _read_late(cr, graph, edge, list(roots), known)
+    graph, late, wanted = found.graph, set(), set(roots)
+    for edges in graph.edges.values():
+        for edge in edges:
+            if edge.model_column:
+                late |= _read_late(cr, found, edge, wanted)
     return late
 
 
-def _read_late(cr, graph, edge: Edge, roots, known):
+def _read_late(cr, found, edge: Edge, wanted):
+    owners = {
+        key: root
+        for root in wanted & found.keys[edge.parent].keys()
+        for key in found.keys[edge.parent][root]
+    }
+    if not owners:
+        return set()
+    known = _keys(found, edge.table, wanted)
     cr.execute(
         SQL(
             "SELECT id, %s FROM %s WHERE %s = %s AND %s = ANY(%s)",
@@ -114,10 +122,10 @@ def _read_late(cr, graph, edge: Edge, roots, known):
             SQL.identifier(edge.model_column),
             edge.model,
             SQL.identifier(edge.column),
-            roots,
+            list(owners),
         )
     )
-    return {root for row_id, root in cr.fetchall() if row_id not in known}
+    return {owners[owner] for row_id, owner in cr.fetchall() if row_id not in known}
 
 
 def blank(env, table, roots, assignments):

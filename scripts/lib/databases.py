@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -60,9 +61,19 @@ def exists(name):
 
 def drop(name):
     """Drop a database with its files, whoever is connected."""
+    query = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
+        sql.Identifier(name)
+    )
     with maintenance_cursor() as cursor:
-        query = "DROP DATABASE IF EXISTS {} WITH (FORCE)"
-        cursor.execute(sql.SQL(query).format(sql.Identifier(name)))
+        for attempt in range(100):
+            try:
+                cursor.execute(query)
+                break
+            except psycopg2.errors.InsufficientPrivilege:
+                # The server's own autovacuum is at it: it ends soon.
+                if attempt == 99:
+                    raise
+                time.sleep(0.1)
     shutil.rmtree(filestore(name), ignore_errors=True)
 
 
