@@ -43,6 +43,7 @@
         "views/crm_archive_log_views.xml",
         "views/crm_archive_store_views.xml",
         "views/crm_archive_bundle_views.xml",
+        "views/crm_archive_entry_content.xml",
         "views/crm_archive_entry_views.xml",
         "views/crm_archive_drill_views.xml",
         "views/crm_archive_upkeep_views.xml",

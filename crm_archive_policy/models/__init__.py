@@ -54,6 +54,8 @@ from . import crm_archive_bundle
 from . import crm_archive_bundle_rewrite
 from . import crm_archive_entry
 from . import crm_archive_entry_restore
+from . import crm_archive_entry_read
+from . import crm_archive_entry_search
 from . import crm_archive_policy_vault
 from . import crm_archive_run_vault
 from . import crm_archive_run_restore

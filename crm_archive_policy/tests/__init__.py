@@ -26,3 +26,4 @@ from . import test_store
 from . import test_store_keys
 from . import test_vault
 from . import test_web_form
+from . import test_vault_reading
