@@ -24,6 +24,8 @@
         "wizard/crm_archive_wizard_views.xml",
         "wizard/crm_archive_restore_views.xml",
         "wizard/crm_archive_vault_restore_views.xml",
+        "wizard/crm_archive_export_views.xml",
+        "wizard/crm_archive_leave_views.xml",
         "wizard/crm_archive_preview_views.xml",
         "wizard/crm_archive_keep_views.xml",
         "wizard/crm_archive_explanation_views.xml",

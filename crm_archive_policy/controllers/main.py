@@ -1,3 +1,5 @@
+import os
+
 from werkzeug.exceptions import Conflict
 from werkzeug.wsgi import FileWrapper
 
@@ -37,6 +39,22 @@ class CrmArchiveController(http.Controller):
             row["name"] or str(attachment_id),
             row["mimetype"] if is_picture else None,
         )
+
+    @http.route(
+        "/crm_archive/export/<int:part_id>",
+        type="http",
+        auth="user",
+        methods=["GET"],
+        readonly=False,
+    )
+    def download_export(self, part_id):
+        """Hand out a file of an export that the person has asked for.
+
+        :param int part_id: ``crm.archive.export.part``
+        """
+        part = request.env["crm.archive.export.part"].browse(part_id)
+        file, name = answer_errors(part._get_file)
+        return stream(file, os.fstat(file.fileno()).st_size, name)
 
 
 def answer_errors(act):

@@ -56,6 +56,7 @@ from . import crm_archive_entry
 from . import crm_archive_entry_restore
 from . import crm_archive_entry_read
 from . import crm_archive_entry_search
+from . import crm_archive_entry_export
 from . import crm_archive_policy_vault
 from . import crm_archive_run_vault
 from . import crm_archive_run_restore
@@ -69,3 +70,5 @@ from . import crm_archive_run_upkeep
 from . import crm_archive_drill
 from . import crm_archive_sweep
 from . import res_config_settings_upkeep
+from . import crm_archive_run_restore_all
+from . import ir_module_module

@@ -27,3 +27,4 @@ from . import test_store_keys
 from . import test_vault
 from . import test_web_form
 from . import test_vault_reading
+from . import test_vault_export

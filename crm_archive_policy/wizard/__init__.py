@@ -8,3 +8,5 @@ from . import crm_archive_hold_lift
 from . import crm_archive_retention_wizard
 from . import base_partner_merge_automatic_wizard
 from . import crm_archive_vault_restore
+from . import crm_archive_export
+from . import crm_archive_leave
