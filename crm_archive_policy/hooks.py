@@ -1,3 +1,4 @@
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from .lib.stores import DatabaseStore
@@ -36,7 +37,10 @@ def uninstall_hook(env):
 
     What is archived stays archived (inactive) in Odoo's own sense; nothing is
     deleted but this add-on's own tables.
+
+    :raise UserError: while records are in the vault
     """
+    refuse_while_vaulted(env)
     for model_name in LIFECYCLE_MODELS:
         env.cr.execute(
             SQL(
@@ -58,21 +62,25 @@ def uninstall_hook(env):
             DROP CONSTRAINT IF EXISTS crm_archive_log_reason_id_fkey;
         UPDATE crm_archive_policy SET category_id = NULL, reason_id = NULL;
         DELETE FROM crm_archive_candidate;
+        DELETE FROM crm_archive_entry;
+        DELETE FROM crm_archive_bundle;
         DELETE FROM crm_archive_run;
         DROP FUNCTION IF EXISTS crm_archive_log_refuse() CASCADE;
         """
     )
     untie(env, LIFECYCLE_MODELS)
-    drop_database_store(env)
+    # Whatever is left there belongs to records that are live again, or purged.
+    DatabaseStore(database_uuid="", cursor=env.cr).drop_schema()
     env.invalidate_all()
 
 
-def drop_database_store(env):
-    """Remove the tables of the database store, unless there is something in them.
+def refuse_while_vaulted(env):
+    """The last barrier, should a way lead past the first: nothing is removed yet.
 
-    Uninstalling is refused while records are in the vault; what is here nevertheless
-    is somebody's data, and can be read without the add-on.
+    Odoo puts the module's state back when this fails.
+
+    :raise UserError: while records are in the vault
     """
-    store = DatabaseStore(database_uuid="", cursor=env.cr)
-    if next(store.iter_objects(), None) is None:
-        store.drop_schema()
+    modules = env["ir.module.module"]
+    if count := modules._count_vaulted():
+        raise UserError(modules._get_vault_refusal(count))

@@ -27,9 +27,10 @@ def get_complaints(log):
     ]
 
 
-def module(action, database):
+def module(action, database, *, refused=False):
     """Run `odoo module`, as an administrator would.
 
+    :param refused: it must fail
     :return: its log
     """
     done = subprocess.run(
@@ -38,7 +39,7 @@ def module(action, database):
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.returncode != 0) == refused, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
@@ -52,6 +53,11 @@ def test_whole_life(make_database, run_odoo, odoo_shell, demo):
     assert get_complaints(run_odoo(database, "-u", ADDON)) == []
     # Records in every state, so that there is something to leave behind.
     odoo_shell(database, ARCHIVE_SOMETHING)
+    # Not while records are in the vault, whichever way; afterwards at once.
+    assert "Leave the Vault" in module("uninstall", database, refused=True)
+    assert "refused as well" in odoo_shell(database, FORCE_THE_WAY)
+    assert "installed 4" in odoo_shell(database, LOOK_AROUND)
+    assert "restored 4" in odoo_shell(database, RESTORE_EVERYTHING)
     assert get_complaints(module("uninstall", database)) == []
     assert odoo_shell(database, LIST_TRACES) == before
     assert get_complaints(run_odoo(database, "-i", ADDON, *flags)) == []
@@ -70,6 +76,37 @@ policy = env["crm.archive.policy"].create({
     "mode": "automatic",
 })
 policy.action_run()
+for records in (partners[:2], leads[:2]):
+    records._vault()
+env.cr.commit()
+"""
+
+# Past the ORM, as a hand in the database would: the last barrier is the hook.
+FORCE_THE_WAY = """
+from odoo.modules.registry import Registry
+env.cr.execute('''
+    UPDATE ir_module_module SET state = 'to remove' WHERE name = 'crm_archive_policy'
+''')
+env.cr.commit()
+try:
+    Registry.new(env.cr.dbname, update_module=True)
+except Exception as error:
+    assert "Leave the Vault" in str(error), error
+    print("refused as well")
+"""
+
+LOOK_AROUND = """
+modules = env["ir.module.module"]
+print(modules._get("crm_archive_policy").state, modules._count_vaulted())
+"""
+
+RESTORE_EVERYTHING = """
+env = env(user=env.ref("base.user_admin").id)
+run = env["crm.archive.leave"].create({}).action_restore_all()
+run = env["crm.archive.run"].browse(run["res_id"])
+env.ref("crm_archive_policy.ir_cron_run_policies").sudo().method_direct_trigger()
+env.invalidate_all()
+print("restored", run.restored_count)
 env.cr.commit()
 """
 

@@ -72,5 +72,9 @@ def _lines(bundle, record_id, folder):
 
 def blob_file_name(record_id: int, blob) -> str:
     """:return: a name that is unique, short, and means nothing to any file system"""
-    safe = _UNSAFE.sub("_", blob.name).strip("._")[-80:] or "blob"
-    return f"{record_id}-{blob.ordinal}-{safe}"
+    return f"{record_id}-{blob.ordinal}-{safe_name(blob.name)}"
+
+
+def safe_name(name: str) -> str:
+    """:return: a name that no file system and no shell takes for anything else"""
+    return _UNSAFE.sub("_", name).strip("._")[-80:] or "blob"

@@ -65,6 +65,9 @@ from . import crm_archive_purge_certificate
 from . import crm_archive_person
 from . import crm_archive_bundle_destroy
 from . import crm_archive_entry_owner
+from . import crm_archive_entry_read
+from . import crm_archive_entry_search
+from . import crm_archive_entry_export
 from . import crm_archive_policy_vault
 from . import crm_archive_run_vault
 from . import crm_archive_run_restore
@@ -84,3 +87,5 @@ from . import crm_archive_sized
 from . import crm_archive_space
 from . import crm_lead_personal
 from . import res_partner_personal
+from . import crm_archive_run_restore_all
+from . import ir_module_module

@@ -30,3 +30,5 @@ from . import test_vault_drift
 from . import test_vault_purge
 from . import test_vault_hold
 from . import test_vault_erase
+from . import test_vault_reading
+from . import test_vault_export

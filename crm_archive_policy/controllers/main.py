@@ -1,0 +1,94 @@
+import os
+
+from werkzeug.exceptions import Conflict
+from werkzeug.wsgi import FileWrapper
+
+from odoo import http
+from odoo.exceptions import AccessError, MissingError, UserError
+from odoo.http import content_disposition, request
+
+from ..models.entry_content import IMAGE_TYPES
+
+
+class CrmArchiveController(http.Controller):
+    """Downloads out of the vault; each asks the same as the screens do."""
+
+    # Not read-only: a look is noted.
+    @http.route(
+        "/crm_archive/entry/<int:entry_id>/attachment/<int:attachment_id>",
+        type="http",
+        auth="user",
+        methods=["GET"],
+        readonly=False,
+    )
+    def download_attachment(self, entry_id, attachment_id, inline=None):
+        """Hand out an attachment of an archived record.
+
+        :param int entry_id: ``crm.archive.entry``
+        :param int attachment_id: id of the attachment when it was live
+        :param inline: show a picture in the page; of harmless types only
+        """
+        entry = request.env["crm.archive.entry"].browse(entry_id)
+        row, file, size = answer_errors(
+            lambda: entry._spool_attachment(attachment_id, bool(inline))
+        )
+        is_picture = bool(inline) and row["mimetype"] in IMAGE_TYPES
+        return stream(
+            file,
+            size,
+            row["name"] or str(attachment_id),
+            row["mimetype"] if is_picture else None,
+        )
+
+    @http.route(
+        "/crm_archive/export/<int:part_id>",
+        type="http",
+        auth="user",
+        methods=["GET"],
+        readonly=False,
+    )
+    def download_export(self, part_id):
+        """Hand out a file of an export that the person has asked for.
+
+        :param int part_id: ``crm.archive.export.part``
+        """
+        part = request.env["crm.archive.export.part"].browse(part_id)
+        file, name = answer_errors(part._get_file)
+        return stream(file, os.fstat(file.fileno()).st_size, name)
+
+
+def answer_errors(act):
+    """Do something, and answer refusals in the terms of HTTP.
+
+    Whether an entry exists is nobody's business who may not see it.
+    """
+    try:
+        return act()
+    except (AccessError, MissingError) as error:
+        raise request.not_found() from error
+    except UserError as error:
+        raise Conflict(str(error)) from error
+
+
+def stream(file, size, name, mimetype=None):
+    """Answer with a file, so that a browser runs nothing of what is in it.
+
+    :param file: open binary file, closed at the end
+    :param int size: bytes
+    :param str name: name to save it under
+    :param mimetype: show it in the page as this; ``None`` to save it
+    """
+    return request.make_response(
+        FileWrapper(file, 1 << 18),
+        [
+            ("Content-Type", mimetype or "application/octet-stream"),
+            ("Content-Length", str(size)),
+            (
+                "Content-Disposition",
+                content_disposition(name, "inline" if mimetype else "attachment"),
+            ),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Content-Security-Policy", "default-src 'none'; sandbox"),
+            ("Cache-Control", "private, no-store"),
+        ],
+    )

@@ -1,0 +1,38 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+
+
+class CrmArchiveLeave(models.TransientModel):
+    """What to do before the add-on is uninstalled: the ways out of the vault."""
+
+    _name = "crm.archive.leave"
+    _description = "Leave the Vault"
+
+    entry_count = fields.Integer("Records in the Vault", compute="_compute_counts")
+    hidden_count = fields.Integer(compute="_compute_counts")
+
+    @api.depends_context("uid", "allowed_company_ids")
+    def _compute_counts(self):
+        entries = self.env["crm.archive.entry"]
+        domain = [("state", "=", "vaulted")]
+        for leave in self:
+            leave.entry_count = entries.search_count(domain)
+            total = self.env["ir.module.module"]._count_vaulted()
+            leave.hidden_count = total - leave.entry_count
+
+    def action_restore_all(self):
+        """Bring everything back that this person sees, in the background.
+
+        :return: the run
+        :raise AccessError: for other people than archive managers
+        """
+        if not self.env.user.has_group("crm_archive_policy.group_archive_manager"):
+            raise AccessError(
+                self.env._("Only archive managers bring everything back at once.")
+            )
+        return self.env["crm.archive.run"]._start_restore_all()._get_action()
+
+    def action_export_all(self):
+        """:return: the dialog that exports everything"""
+        self.env["crm.archive.entry"]._check_may_export()
+        return self.env["crm.archive.export"]._open_for("all")
