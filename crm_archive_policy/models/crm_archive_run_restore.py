@@ -130,7 +130,7 @@ class CrmArchiveRun(models.Model):
 
     def _fail(self, error):
         """Say in words what a store or a bundle could not do."""
-        if isinstance(error, (BundleError, StoreError)):
+        if isinstance(error, VAULT_ERRORS):
             error = vault_error(self.env, error)
         super()._fail(error)
 
