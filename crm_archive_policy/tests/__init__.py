@@ -32,3 +32,4 @@ from . import test_vault_hold
 from . import test_vault_erase
 from . import test_vault_reading
 from . import test_vault_export
+from . import test_vault_refused
