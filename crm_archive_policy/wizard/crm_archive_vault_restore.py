@@ -24,6 +24,7 @@ class CrmArchiveVaultRestore(models.TransientModel):
     entry_names = fields.Char("Restore", compute="_compute_entry_count")
     line_ids = fields.One2many("crm.archive.vault.restore.line", "wizard_id")
     is_refused = fields.Boolean(compute="_compute_is_refused")
+    has_replacements = fields.Boolean(compute="_compute_is_refused")
     is_sampled = fields.Boolean(
         readonly=True, help="Only the first records were rehearsed."
     )
@@ -41,6 +42,7 @@ class CrmArchiveVaultRestore(models.TransientModel):
                 line.kind in REFUSALS and not line.replacement_id
                 for line in wizard.line_ids
             )
+            wizard.has_replacements = any(wizard.line_ids.mapped("target_model"))
 
     @api.model
     def _create_for(self, entries):
@@ -79,7 +81,7 @@ class CrmArchiveVaultRestore(models.TransientModel):
             "message": describe(self.env, finding),
             "is_refusal": finding.refuses,
         }
-        if finding.kind not in ("target_gone", "required_gone"):
+        if finding.kind not in ("target_gone", "required_gone", "target_replaced"):
             return [values]
         return [
             {
@@ -98,6 +100,22 @@ class CrmArchiveVaultRestore(models.TransientModel):
             for line in self.line_ids
             if line.replacement_id
         }
+
+    def action_rehearse(self):
+        """Rehearse once more, with what the person has chosen meanwhile.
+
+        What was chosen stays in sight, also where it settles the matter.
+
+        :return: this dialog
+        :raise AccessError: for other people than officers
+        """
+        self.ensure_one()
+        self.entry_ids._check_may_restore()
+        chosen = self._get_replacements()
+        self._rehearse()
+        for line in self.line_ids.filtered("target_id"):
+            line.replacement_id = chosen.get((line.target_table, line.target_id), 0)
+        return self._get_action()
 
     def _get_action(self):
         return {
