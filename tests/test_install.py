@@ -104,10 +104,11 @@ RESTORE_EVERYTHING = """
 env = env(user=env.ref("base.user_admin").id)
 run = env["crm.archive.leave"].create({}).action_restore_all()
 run = env["crm.archive.run"].browse(run["res_id"])
+env.cr.commit()
 env.ref("crm_archive_policy.ir_cron_run_policies").sudo().method_direct_trigger()
+env.cr.commit()
 env.invalidate_all()
 print("restored", run.restored_count)
-env.cr.commit()
 """
 
 # Tables, columns, triggers, functions and schemas that bear the add-on's name.

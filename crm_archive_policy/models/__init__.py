@@ -67,6 +67,7 @@ from . import crm_archive_bundle_destroy
 from . import crm_archive_entry_owner
 from . import crm_archive_entry_read
 from . import crm_archive_entry_search
+from . import crm_archive_mixin_entry
 from . import crm_archive_entry_export
 from . import crm_archive_policy_vault
 from . import crm_archive_run_vault

@@ -310,6 +310,20 @@ class CrmArchiveBundle(models.Model):
         masters = self.store_id._get_reading_masters()
         return Keyring.loads(store.get(keyring_key(self.name)), masters)
 
+    def action_view_entries(self):
+        """Show the records of this bundle.
+
+        :return: window action
+        """
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "crm_archive_policy.crm_archive_entry_action"
+            ),
+            "domain": [("bundle_id", "=", self.id)],
+            "context": {},
+        }
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
         if self.filtered(lambda b: b.state in ("used", "damaged")):

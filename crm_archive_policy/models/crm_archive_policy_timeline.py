@@ -45,6 +45,9 @@ class CrmArchivePolicy(models.Model):
             "notify_owner",
             "winback_template_id",
             "category_id",
+            "vault_enabled",
+            "vault_after_days",
+            "store_id",
         ]
 
     def _render_timeline(self, start=False):
@@ -69,6 +72,8 @@ class CrmArchivePolicy(models.Model):
         if self.mode == "review" or self.grace_days:
             steps += self._get_waiting_steps(start)
         steps.append(self._get_archived_step(start))
+        if self.vault_enabled:
+            steps.append(self._get_vault_step(start))
         if self.category_id:
             steps.append(self._get_retention_step(start))
         return steps
@@ -126,6 +131,18 @@ class CrmArchivePolicy(models.Model):
             self._format_day(start, self.grace_days),
             self.env._("Archived"),
             text,
+        )
+
+    def _get_vault_step(self, start):
+        # Which store it is, a manager decides and everybody may know.
+        store = self.store_id.sudo().name
+        return TimelineStep(
+            "fa-database",
+            self._format_day(start, self.grace_days + self.vault_after_days),
+            self.env._("To the vault"),
+            self.env._("Read there, and brought back exactly")
+            if not store
+            else self.env._("%(store)s; brought back exactly", store=store),
         )
 
     def _get_retention_step(self, start):

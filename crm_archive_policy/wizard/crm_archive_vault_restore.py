@@ -30,6 +30,7 @@ class CrmArchiveVaultRestore(models.TransientModel):
     entry_names = fields.Char("Restore", compute="_compute_entry_count")
     line_ids = fields.One2many("crm.archive.vault.restore.line", "wizard_id")
     is_refused = fields.Boolean(compute="_compute_is_refused")
+    has_replacements = fields.Boolean(compute="_compute_is_refused")
     is_sampled = fields.Boolean(
         readonly=True, help="Only the first records were rehearsed."
     )
@@ -52,6 +53,7 @@ class CrmArchiveVaultRestore(models.TransientModel):
                 line.kind in REFUSALS and not line.replacement_id
                 for line in wizard.line_ids
             )
+            wizard.has_replacements = any(wizard.line_ids.mapped("target_model"))
 
     @api.model
     def _create_for(self, entries):
@@ -147,7 +149,7 @@ class CrmArchiveVaultRestore(models.TransientModel):
             "message": name + describe(self.env, finding),
             "is_refusal": finding.refuses,
         }
-        if finding.kind not in ("target_gone", "required_gone"):
+        if finding.kind not in ("target_gone", "required_gone", "target_replaced"):
             return [values]
         return [
             {
@@ -171,6 +173,22 @@ class CrmArchiveVaultRestore(models.TransientModel):
             self.env[line.target_model].browse(line.replacement_id).check_access("read")
             replacements[line.target_table, line.target_id] = line.replacement_id
         return replacements
+
+    def action_rehearse(self):
+        """Rehearse once more, with what the person has chosen meanwhile.
+
+        What was chosen stays in sight, also where it settles the matter.
+
+        :return: this dialog
+        :raise AccessError: for other people than officers
+        """
+        self.ensure_one()
+        self.entry_ids._check_may_restore()
+        chosen = self._get_replacements()
+        self._rehearse()
+        for line in self.line_ids.filtered("target_id"):
+            line.replacement_id = chosen.get((line.target_table, line.target_id), 0)
+        return self._get_action()
 
     def _get_action(self):
         return {
