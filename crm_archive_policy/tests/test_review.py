@@ -270,3 +270,15 @@ class TestReview(NoticeCase):
         candidate = policy.candidate_ids.with_user(self.officer)
         self.assertFalse(candidate.res_summary)
         self.assertFalse(candidate.message_count)
+
+    def test_audit_line_names_the_policy(self):
+        """An auditor sees on whose behalf a record was kept or approved."""
+        policy, _leads = self._review(2, grace_days=5)
+        kept, approved = policy.candidate_ids.with_user(self.officer)
+        log = self.env["crm.archive.log"]
+        kept.action_keep()
+        self.assertEqual(log.search([], limit=1).policy_id, policy)
+        approved.action_approve()
+        line = log.search([], limit=1)
+        self.assertEqual((line.action, line.policy_id), ("approve", policy))
+        self.assertTrue(log.verify_chain()["ok"])
