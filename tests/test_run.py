@@ -45,6 +45,8 @@ def test_summary(database):
     assert min(archived, proposed, kept) > 0
     assert errors == 0
     assert re.search(r"kept \d+: \w", output)
+    moved = re.search(r"(\d+) leads moved to the vault", output)
+    assert int(moved[1]) > 0
 
 
 def test_serves_until_interrupted(database):
