@@ -1,6 +1,7 @@
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import Form, tagged
+from odoo.tests import Form, new_test_user, tagged
 
+from ..models.crm_archive_mixin import TRANSITION, Transition
 from .common import ArchiveCase
 
 
@@ -236,8 +237,54 @@ class TestLifecycle(ArchiveCase):
         self.assertEqual(form.record.archive_state, "live")
 
     def test_archiving_writes_no_chatter(self):
-        before = len(self.lead.message_ids)
-        self.lead._archive()
-        self.lead._restore()
+        records = self.lead, self.contact
+        self.env.cr.precommit.run()  # what was tracked so far is posted
+        before = [len(record.message_ids) for record in records]
+        for record in records:
+            record._archive()
+            self.env.cr.precommit.run()
+            record._restore()
+            self.env.cr.precommit.run()
         self.env.flush_all()
-        self.assertEqual(len(self.lead.message_ids), before)
+        self.env.invalidate_all()
+        self.assertEqual([len(record.message_ids) for record in records], before)
+
+    def test_what_is_written_on_the_way_is_not_archived(self):
+        """The context travels to whatever other modules write meanwhile."""
+        values = {"archive_state": "archived", "archive_restricted": True}
+        other = self.create_lead("Other")
+        transition = Transition(self.lead, values)
+        for record in (other, self.lead | other):
+            record.with_context(**{TRANSITION: transition}).write({"color": 3})
+            self.assertUntouched(other)
+            self.assertFalse(other.archive_restricted)
+            self.assertEqual(other.color, 3)
+        self.assertTrue(self.lead.archive_restricted)
+        # A contact that happens to have the id of the lead.
+        transition = Transition(self.env["crm.lead"].browse(self.contact.id), values)
+        self.contact.with_context(**{TRANSITION: transition}).write({"color": 3})
+        self.assertUntouched(self.contact)
+        self.assertEqual(self.contact.color, 3)
+
+    def test_inactive_contact_comes_back_inactive_by_unarchive(self):
+        self.env.cr.execute(
+            "UPDATE res_partner SET active = false WHERE id = %s", [self.contact.id]
+        )
+        self.env.invalidate_all()
+        self.contact._archive()
+        self.contact.action_unarchive()
+        self.assertRecordValues(
+            self.contact, [{"archive_state": "live", "active": False}]
+        )
+        self.contact.action_unarchive()
+        self.assertTrue(self.contact.active)
+
+    def test_refusal_names_nothing_to_those_who_may_not_write(self):
+        """The reason why a lead stays is told to its colleagues only."""
+        salesman = new_test_user(
+            self.env, "own_leads", groups="sales_team.group_sale_salesman"
+        )
+        self.lead.user_id = self.seller
+        self.lead._move({"archive_on_hold": True})
+        with self.assertRaises(AccessError):
+            self.lead.with_user(salesman).write({"active": False})

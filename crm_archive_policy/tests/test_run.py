@@ -267,8 +267,10 @@ class TestRun(ArchiveCase):
         self.assertEqual((run.state, run.archived_count), ("done", 10))
 
     def test_limit_counts_over_a_pause(self):
-        """The rest of a limited run is what it had not looked at before."""
+        """The rest of a limited run is what it had not looked at before, and what
+        was kept is not looked at twice."""
         self._set_batch(3)
+        self.leads[0].archive_exempt = True
         self.policy.run_limit = 5
         remaining = iter([60, 0])
         runs = self.env["crm.archive.run"]
@@ -282,7 +284,8 @@ class TestRun(ArchiveCase):
             self.assertEqual((run.state, run.done_count), ("running", 3))
             runs._run_all()
         self.assertEqual(self.policy.run_ids, run)
-        self.assertEqual((run.state, run.archived_count), ("done", 5))
+        self.assertEqual((run.state, run.done_count), ("done", 5))
+        self.assertEqual((run.archived_count, run.kept_count), (4, 1))
 
     def test_hours_within_a_day(self):
         parameters = self.env["ir.config_parameter"]
@@ -319,8 +322,8 @@ class TestRun(ArchiveCase):
             company_ids=[(6, 0, other.ids)],
         )
         gone = new_test_user(self.env, "gone", groups=group)
+        self.policy.write({"company_id": self.env.company.id, "user_id": gone.id})
         gone.active = False
-        self.policy.company_id = self.env.company
         run = self.env["crm.archive.run"].create({"policy_id": self.policy.id})
         run.try_count = len(crm_archive_run_schedule.RETRY_MINUTES)
         run._fail(ValueError("No luck"))

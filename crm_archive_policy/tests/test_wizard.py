@@ -160,3 +160,27 @@ class TestWizard(ArchiveCase):
         with self.assertRaisesRegex(UserError, "Only contacts and leads"):
             wizard.action_archive()
         self.assertTrue(self.seller.active)
+
+    def test_contact_of_a_user(self):
+        with self.assertRaisesRegex(UserError, "seller.* signs in with this contact"):
+            self._archive(self.seller.partner_id)
+
+    def test_children_need_rights_too(self):
+        """Who may not change the contact persons does not archive them either."""
+        company = self.create_contact("Company", is_company=True)
+        self.create_contact("Person", parent_id=company.id)
+        self.env["ir.rule"].create(
+            {
+                "name": "Nobody changes this person",
+                "model_id": self.env["ir.model"]._get_id("res.partner"),
+                "domain_force": "[('name', '!=', 'Person')]",
+                "perm_read": False,
+                "perm_create": False,
+                "perm_unlink": False,
+            }
+        )
+        with self.assertRaises(AccessError), self.env.cr.savepoint():
+            self._archive(company, self.seller, is_child_included=True)
+        self.assertUntouched(company)
+        self._archive(company, self.seller)
+        self.assertEqual(company.archive_state, "archived")
