@@ -33,3 +33,5 @@ from . import test_vault_erase
 from . import test_vault_reading
 from . import test_vault_export
 from . import test_vault_refused
+from . import test_vault_modules
+from . import test_vault_golden

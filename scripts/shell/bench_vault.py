@@ -1,5 +1,6 @@
 """One measurement of the vault on a filled database; see `bench_measure.py`."""
 
+import hashlib
 import json
 import os
 import resource
@@ -206,6 +207,71 @@ def search_index():
                 model.name_search(word, limit=8)
 
         result[name] = min(timed(act) for _ in range(10))
+    return result
+
+
+def create_large_lead(messages, mib):
+    """Create a lead with many messages and one huge file, which is all zeros."""
+    lead = env["crm.lead"].create({"name": "Large lead", "user_id": False})
+    env.flush_all()
+    env.cr.execute(
+        "INSERT INTO mail_message (model, res_id, message_type, body, date,"
+        " message_id, create_date, write_date)"
+        " SELECT 'crm.lead', %s, 'comment', n || repeat(' words ' || n, 150), now(),"
+        " n || '@large', now(), now() FROM generate_series(1, %s) n",
+        [lead.id, messages],
+    )
+    digest, block = hashlib.sha1(usedforsecurity=False), bytes(1 << 20)
+    for _ in range(mib):
+        digest.update(block)
+    attachments = env["ir.attachment"]
+    fname = f"{digest.hexdigest()[:2]}/{digest.hexdigest()}"
+    path = attachments._full_path(fname)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.truncate(mib << 20)
+    env.cr.execute(
+        "INSERT INTO ir_attachment (name, type, res_model, res_id, store_fname,"
+        " file_size, checksum) VALUES ('huge.bin', 'binary', 'crm.lead', %s, %s, %s,"
+        " %s)",
+        [lead.id, fname, mib << 20, digest.hexdigest()],
+    )
+    env.invalidate_all()
+    return lead, path
+
+
+def messages_digest(lead):
+    env.cr.execute(
+        "SELECT bit_xor(hashtextextended(m::text, 0)), count(*) FROM mail_message m"
+        " WHERE model = 'crm.lead' AND res_id = %s",
+        [lead.id],
+    )
+    return env.cr.fetchone()
+
+
+def vault_large():
+    """Move one very large lead to the vault and back, and look at the memory."""
+    messages = int(os.environ.get("LARGE_MESSAGES", 100_000))
+    mib = int(os.environ.get("LARGE_MIB", 2048))
+    env["crm.archive.policy"].search([]).active = False
+    lead, path = create_large_lead(messages, mib)
+    lead._archive({})
+    env.cr.commit()
+    before = messages_digest(lead)
+    memory = peak_mib()
+    result = {"messages": messages, "mib": mib}
+    result["vault_seconds"] = timed(lambda: (lead._vault(), env.cr.commit()))
+    result["vault_memory"] = peak_mib() - memory
+    assert not lead.exists()
+    os.unlink(path)
+    entry = env["crm.archive.entry"]._find_for("crm.lead", lead.ids)
+    result["stored_mib"] = entry.bundle_id.size / (1 << 20)
+    memory = peak_mib()
+    result["restore_seconds"] = timed(lambda: (entry._restore(), env.cr.commit()))
+    result["restore_memory"] = peak_mib() - memory
+    assert messages_digest(lead) == before
+    assert os.path.getsize(path) == mib << 20
+    os.unlink(path)
     return result
 
 
