@@ -95,6 +95,7 @@ class Written:
         return bundles.filtered(lambda b: b.state in ("written", "used"))
 
     def _take_from(self, bundle, records):
+        faults.point("vault: taking")
         records = records.sudo().try_lock_for_update()
         self.env.flush_all()
         fix_text_format(self.env.cr)
