@@ -97,7 +97,7 @@ class CrmArchiveSpace(models.TransientModel):
             "index_size": space.indexes,
             "live_rows": space.live_rows,
             "dead_rows": space.dead_rows,
-            "free_size": space.free or 0,
+            "free_size": space.free_total,
             "advice_kind": space.advice,
             "advice": self._describe_advice(space),
         }
@@ -121,7 +121,8 @@ class CrmArchiveSpace(models.TransientModel):
         """
         values = {
             "table": space.table,
-            "free": human_size(space.free or 0) or "0",
+            "free": human_size(space.free_total) or "0",
+            "indexes": human_size(space.free_indexes) or "0",
             "total": human_size(space.total) or "0",
             "needed": human_size(space.needed) or "0",
             "dead": space.dead_rows,
@@ -139,11 +140,19 @@ class CrmArchiveSpace(models.TransientModel):
                 "then can new rows use their room.",
                 **values,
             )
+        if space.advice == "reindex":
+            return self.env._(
+                "At least %(indexes)s of %(total)s are free inside the indexes: new rows "
+                "use them at once, the disk does not get them back. “REINDEX TABLE "
+                "CONCURRENTLY %(table)s” returns them while people work.",
+                **values,
+            )
         if space.advice == "rewrite":
             return self.env._(
-                "About %(free)s of %(total)s are free inside the table: new rows use "
-                "them at once, the disk does not get them back. If the table will not "
-                "grow again, a rewrite returns them: pg_repack while people work, or "
+                "At least %(free)s of %(total)s are free inside the table and its "
+                "indexes: new rows use them at once, the disk does not get them back. "
+                "If the table will not grow again, a rewrite returns them: pg_repack "
+                "while people work, or "
                 "“VACUUM FULL %(table)s”, which locks everybody out of it meanwhile. "
                 "Either needs about %(needed)s of free disk for its time.",
                 **values,
@@ -212,7 +221,8 @@ class CrmArchiveSpaceLine(models.TransientModel):
     free_text = fields.Char(
         "Free Inside",
         compute="_compute_texts",
-        help="An estimate. New rows use it; the disk does not get it back by itself.",
+        help="An estimate, of the table and its ordinary indexes. New rows use it; the "
+        "disk does not get it back by itself.",
     )
     live_rows = BigInteger("Rows", readonly=True)
     dead_rows = BigInteger("Deleted, Not Cleaned Up", readonly=True)
@@ -221,6 +231,7 @@ class CrmArchiveSpaceLine(models.TransientModel):
             ("nothing", "Nothing to do"),
             ("vacuum", "Clean up"),
             ("analyze", "No statistics"),
+            ("reindex", "New indexes pay"),
             ("rewrite", "A rewrite pays"),
         ],
         readonly=True,

@@ -789,6 +789,8 @@ class TestSpace(UpkeepRunCase):
             ((10 << 20, 0, 10, 0, 9 << 20), "nothing"),
             ((gigabyte, 0, 10**6, 10**6, 500 << 20), "vacuum"),
             ((gigabyte, 0, 10**6, 100, None), "analyze"),
+            ((gigabyte, 0, 10**6, 100, 100 << 20, 300 << 20), "reindex"),
+            ((gigabyte, 0, 10**6, 100, 300 << 20, 300 << 20), "rewrite"),
             ((gigabyte, 0, 10**6, 100, 500 << 20), "rewrite"),
         ):
             with self.subTest(values=values):
