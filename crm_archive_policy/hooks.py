@@ -62,6 +62,7 @@ def uninstall_hook(env):
             DROP CONSTRAINT IF EXISTS crm_archive_log_reason_id_fkey;
         UPDATE crm_archive_policy SET category_id = NULL, reason_id = NULL;
         DELETE FROM crm_archive_candidate;
+        DELETE FROM crm_archive_purge_line;
         DELETE FROM crm_archive_entry;
         DELETE FROM crm_archive_bundle;
         DELETE FROM crm_archive_run;

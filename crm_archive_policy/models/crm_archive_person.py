@@ -144,9 +144,16 @@ class CrmArchivePerson(models.AbstractModel):
         match = (name or "").strip(), email, re.sub(r"\D", "", phone or "")
         domain = self._get_domain(records, *match) & Domain("id", "in", records.ids)
         records = records.with_context(active_test=False).search(domain)
-        names = (*self._get_name_fields(records._name), "email", "email_from", "phone")
         found = set()
         for record in records:
+            # A lead's own name is that of a deal.
+            is_deal = record._name == "crm.archive.entry" and (
+                record.res_model != "res.partner"
+            )
+            names = set(self._get_name_fields(record._name)) - (
+                {"name"} if is_deal else set()
+            )
+            names |= {"email", "email_from", "phone"}
             for name in names:
                 if name in record._fields and (value := record[name]):
                     found.add(value.strip())

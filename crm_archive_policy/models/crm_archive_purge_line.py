@@ -9,7 +9,6 @@ OUTCOMES = [
     ("gone", "It was deleted meanwhile"),
     ("failed", "It could not be done, see the run"),
     ("linked", "Other data refers to it, so it was anonymised"),
-    ("restricted", "It is stored only, and nobody but the archive groups sees it"),
 ]
 
 

@@ -132,6 +132,24 @@ class CrmArchiveRun(models.Model):
             kept_count=len(kept),
         )
 
+    def _notify_failure(self):
+        """Tell who has asked and who has approved that it could not be finished."""
+        if self.kind != "purge":
+            super()._notify_failure()
+            return
+        people = self.purge_id.user_id | self.purge_id.decide_user_id
+        self.env["mail.thread"].message_notify(
+            model=self.purge_id._name,
+            res_id=self.purge_id.id,
+            partner_ids=people.filtered("active").partner_id.ids,
+            subject=self.env._("%(name)s has stopped", name=self.purge_id.name),
+            body=self.env._(
+                "What was decided stays decided, but not everything is destroyed yet: "
+                "%(error)s. See to the store, then click “Carry on” on the request.",
+                error=self.error,
+            ),
+        )
+
     def _note_error(self, record, error):
         """Errors name records; nothing here may, once they are gone."""
         if record._name != "crm.archive.purge.line":

@@ -143,6 +143,7 @@ class TestVaultErase(PurgeCase):
             wizard = self.env[action["res_model"]].browse(action["res_id"])
             self.assertGreaterEqual(len(wizard.line_ids), 4)
             self.assertIn(EMAIL, wizard.identifiers)
+            self.assertNotIn("Cold deal", wizard.identifiers)
         for user in (self.officer, self.seller, self.auditor):
             with self.assertRaises(AccessError):
                 self.person.with_user(user).action_archive_erase()

@@ -463,6 +463,30 @@ class TestVaultPurge(PurgeCase):
         self.assertFalse(entry.name)
         self.assertEqual(purge.run_ids.state, "waiting")
         purge.run_ids.date_retry = False
+        purge.run_ids.try_count = 99
+        with (
+            patch.object(
+                type(entry.bundle_id),
+                "_destroy_records",
+                side_effect=StoreTemporary("no answer"),
+            ),
+            self.assertLogs("odoo.addons.crm_archive_policy", "ERROR"),
+        ):
+            self.run_cron()
+        self.assertEqual(purge.run_ids.state, "failed")
+        message = self.env["mail.message"].search(
+            [
+                ("model", "=", "crm.archive.purge"),
+                ("res_id", "=", purge.id),
+                ("subject", "like", "has stopped"),
+            ]
+        )
+        self.assertEqual(
+            message.notified_partner_ids, (self.manager + self.second).partner_id
+        )
+        with self.assertRaises(AccessError):
+            purge.with_user(self.officer).action_retry()
+        purge.with_user(self.manager).action_retry()
         self.run_cron()
         self.assertEqual(purge.state, "done")
         self.assertEqual(entry.bundle_id.state, "removed")
