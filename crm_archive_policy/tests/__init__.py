@@ -33,3 +33,4 @@ from . import test_vault_erase
 from . import test_vault_reading
 from . import test_vault_export
 from . import test_vault_refused
+from . import test_vault_tours
