@@ -91,5 +91,8 @@ tours.add("crm_archive_vault_policy", {
             trigger: ".o_archive_timeline:contains(To the vault):contains(Day 30)",
             content: "the timetable shows it",
         },
+        {
+            trigger: ".o_form_saved",
+        },
     ],
 });
