@@ -2,7 +2,6 @@ import tempfile
 
 from odoo import fields, models
 from odoo.exceptions import AccessError
-from odoo.fields import Domain
 
 from ..lib.bundle import BundleError
 from ..lib.export import ExportZip
@@ -54,8 +53,7 @@ class CrmArchiveEntry(models.Model):
         :raise AccessError: for others than officers and auditors
         """
         self._check_may_export()
-        domain = Domain("id", "in", self.ids)
-        return self.env["crm.archive.export"]._open_for("selection", list(domain))
+        return self.env["crm.archive.export"]._open_for([("id", "in", self.ids)])
 
     def _export(self, **options):
         """Write the content of entries into a zip on the disk.

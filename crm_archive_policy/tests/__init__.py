@@ -35,3 +35,4 @@ from . import test_vault_export
 from . import test_vault_refused
 from . import test_vault_modules
 from . import test_vault_golden
+from . import test_vault_tours

@@ -146,8 +146,8 @@ class TestExport(ReadingCase):
             ({"scope": "all"}, entry | other),
             ({"scope": "policy", "policy_id": policy.id}, entry),
             ({"scope": "store", "store_id": entry.store_id.id}, entry | other),
-            ({"scope": "selection", "chosen_domain": [["id", "=", other.id]]}, other),
-            ({"scope": "selection"}, entry.browse()),
+            ({"is_chosen": True, "chosen_domain": [["id", "=", other.id]]}, other),
+            ({"is_chosen": True}, entry.browse()),
         ):
             export = self.open_dialog(**values)
             with self.subTest(values=values):
@@ -161,7 +161,7 @@ class TestExport(ReadingCase):
         for number in range(5):
             entries |= self.to_vault(self.create_lead(f"Part {number}"))
         export = self.open_dialog(
-            scope="selection", chosen_domain=[["id", "in", entries.ids]]
+            is_chosen=True, chosen_domain=[["id", "in", entries.ids]]
         )
         export.action_export()
         self.assertEqual(export.part_ids.mapped("entry_count"), [2, 2, 1])
@@ -176,7 +176,7 @@ class TestExport(ReadingCase):
 
     def test_nothing_to_export(self):
         with self.assertRaises(UserError):
-            self.open_dialog(scope="selection").action_export()
+            self.open_dialog(is_chosen=True).action_export()
 
     def test_somebody_elses_export(self):
         self.to_vault(self.lead)

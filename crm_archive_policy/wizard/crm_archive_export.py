@@ -14,7 +14,6 @@ class CrmArchiveExport(models.TransientModel):
 
     scope = fields.Selection(
         [
-            ("selection", "The chosen records"),
             ("policy", "What a policy has moved there"),
             ("store", "What is in a store"),
             ("all", "Everything"),
@@ -23,6 +22,7 @@ class CrmArchiveExport(models.TransientModel):
         required=True,
         default="all",
     )
+    is_chosen = fields.Boolean(readonly=True, help="Chosen records, no scope.")
     chosen_domain = fields.Json(readonly=True)
     policy_id = fields.Many2one("crm.archive.policy")
     store_id = fields.Many2one("crm.archive.store")
@@ -33,7 +33,7 @@ class CrmArchiveExport(models.TransientModel):
     content_size = fields.Float("Size", compute="_compute_entry_count")
     part_ids = fields.One2many("crm.archive.export.part", "export_id", "Files")
 
-    @api.depends("scope", "policy_id", "store_id", "chosen_domain", "with_attachments")
+    @api.depends("scope", "is_chosen", "policy_id", "store_id", "with_attachments")
     def _compute_entry_count(self):
         for export in self:
             [(count, rows, files)] = self.env["crm.archive.entry"]._read_group(
@@ -46,13 +46,13 @@ class CrmArchiveExport(models.TransientModel):
             )
 
     @api.model
-    def _open_for(self, scope, domain=None):
+    def _open_for(self, domain=None):
         """Return the dialog.
 
-        :param str scope: what is exported
-        :param list domain: of the chosen entries
+        :param list domain: of the chosen entries; without, the person says what
         """
-        export = self.create({"scope": scope, "chosen_domain": domain})
+        is_chosen = domain is not None
+        export = self.create({"is_chosen": is_chosen, "chosen_domain": domain})
         return export._get_action()
 
     def _get_action(self):
@@ -68,7 +68,7 @@ class CrmArchiveExport(models.TransientModel):
     def _get_domain(self):
         """Return which entries are exported, within the rights of the person."""
         domain = Domain("state", "=", "vaulted")
-        if self.scope == "selection":
+        if self.is_chosen:
             return domain & Domain(self.chosen_domain or Domain.FALSE)
         if self.scope == "policy":
             return domain & Domain("policy_id", "=", self.policy_id.id)

@@ -35,4 +35,4 @@ class CrmArchiveLeave(models.TransientModel):
     def action_export_all(self):
         """:return: the dialog that exports everything"""
         self.env["crm.archive.entry"]._check_may_export()
-        return self.env["crm.archive.export"]._open_for("all")
+        return self.env["crm.archive.export"]._open_for()
