@@ -17,5 +17,6 @@ from . import test_quality
 from . import test_tours
 from . import test_cascade
 from . import test_class
+from . import test_cost
 from . import test_trigger
 from . import test_store
