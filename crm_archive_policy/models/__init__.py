@@ -12,6 +12,7 @@ from . import crm_archive_mixin_keep
 from . import crm_archive_guard
 from . import crm_archive_policy
 from . import crm_archive_policy_trigger
+from . import crm_archive_policy_explain
 from . import crm_archive_policy_notice
 from . import crm_archive_policy_timeline
 from . import crm_archive_run
@@ -41,6 +42,7 @@ from . import crm_archive_policy_class
 from . import crm_lead_recontact
 from . import res_partner_recontact
 from . import mail_thread
+from . import ir_rule
 from . import crm_archive_store
 from . import crm_archive_store_health
 from . import crm_archive_store_keys

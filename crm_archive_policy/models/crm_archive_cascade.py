@@ -1,5 +1,3 @@
-from collections import defaultdict
-
 from odoo import fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
@@ -174,25 +172,35 @@ class CrmLead(models.Model):
         if archived:
             archived._restore({"how": "cascade"})
         lost = (self - archived).filtered(lambda lead: not lead.active)
-        groups = defaultdict(self.browse)
-        for lead in lost:
-            groups[frozenset(lead._get_lost_snapshot().items())] += lead
-        for snapshot, leads in groups.items():
-            values = {**dict(snapshot), "archive_snapshot": False}
-            leads._move(
-                {**values, "archive_cascade_partner_id": False}, {"active": True}
-            )
         if lost:
+            lost._reopen_lost()
             lost._log_archive("restore", {"how": "cascade"})
 
-    def _get_lost_snapshot(self):
-        """Return the values a lead had before the cascade lost it."""
-        self.ensure_one()
-        values = {name: False for name in LOST_FIELDS}
-        values.update(
-            {k: v for k, v in (self.archive_snapshot or {}).items() if v is not None}
+    def _reopen_lost(self):
+        """Give leads back what losing them in a cascade has overwritten.
+
+        One write opens them all; what each had before is put back in SQL, as it was
+        remembered: a probability of its own each would be a write each.
+        """
+        self._move({"archive_cascade_partner_id": False}, {"active": True})
+        self.flush_recordset()
+        names = [name for name in LOST_FIELDS if name != self._active_name]
+        assignments = SQL(", ").join(
+            SQL("%s = old.%s", SQL.identifier(name), SQL.identifier(name))
+            for name in names
         )
-        if values["date_closed"]:
-            values["date_closed"] = values["date_closed"].replace("T", " ")[:19]
-        del values["active"]
-        return values
+        self.env.execute_query(
+            SQL(
+                """
+                UPDATE crm_lead SET %s, archive_snapshot = NULL
+                  FROM crm_lead lost CROSS JOIN LATERAL
+                       jsonb_populate_record(NULL::crm_lead, lost.archive_snapshot) old
+                 WHERE lost.id = crm_lead.id AND lost.id = ANY(%s)
+                   AND lost.archive_snapshot IS NOT NULL
+                """,
+                assignments,
+                id_array(self.ids),
+            )
+        )
+        self.invalidate_recordset([*names, "archive_snapshot"], flush=False)
+        self.modified(names)

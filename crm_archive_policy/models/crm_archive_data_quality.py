@@ -191,28 +191,6 @@ class CrmArchiveDataQuality(models.AbstractModel):
         :param limit_to_members: callable that turns the SQL of a link to the
             records into the condition that it is one of them
         """
-        table = query.table
-        # Where there is one company, being shared or not says nothing.
-        is_alone = self.env["res.company"].sudo().search_count([], limit=2) < 2
-        by_email = key == "email_normalized"
-        members = query.select(
-            SQL("%s AS id", identifier_id(table)),
-            SQL("%s AS key", SQL.identifier(table, key)),
-            SQL(
-                "%s AS company_id",
-                SQL("NULL::int") if is_alone else SQL.identifier(table, "company_id"),
-            ),
-            SQL("%s = 'live' AS is_live", SQL.identifier(table, "archive_state")),
-            SQL(
-                "(%s OR %s IS NULL) AS is_told",
-                by_email,
-                SQL.identifier(table, "email_normalized"),
-            ),
-        )
-        signs = []
-        for sign, link, _date in self._get_interaction_queries():
-            sign.add_where(limit_to_members(link))
-            signs.append(sign.select(SQL("%s AS res_id", link)))
         return SQL(
             """
             WITH member AS MATERIALIZED (%(members)s),
@@ -233,9 +211,38 @@ class CrmArchiveDataQuality(models.AbstractModel):
             SELECT id, best[2]::int AS kept_id FROM judged
              WHERE best < place AND is_told
             """,
-            members=members,
-            signs=SQL(" UNION ALL ").join(signs),
+            members=self._select_members(key, query),
+            signs=self._select_signs(limit_to_members),
         )
+
+    def _select_members(self, key, query):
+        """Return the query of what is looked at of each record that is compared.
+
+        :param str key: one of :data:`DUPLICATE_KEYS`
+        :param query: query of the records that are compared
+        """
+        table = query.table
+        # Where there is one company, being shared or not says nothing.
+        is_alone = self.env["res.company"].sudo().search_count([], limit=2) < 2
+        company = SQL("NULL::int") if is_alone else SQL.identifier(table, "company_id")
+        is_live = SQL("%s = 'live'", SQL.identifier(table, "archive_state"))
+        has_no_email = SQL("%s IS NULL", SQL.identifier(table, "email_normalized"))
+        is_told = SQL("(%s OR %s)", key == "email_normalized", has_no_email)
+        return query.select(
+            SQL("%s AS id", identifier_id(table)),
+            SQL("%s AS key", SQL.identifier(table, key)),
+            SQL("%s AS company_id", company),
+            SQL("%s AS is_live", is_live),
+            SQL("%s AS is_told", is_told),
+        )
+
+    def _select_signs(self, limit_to_members):
+        """Return the query of the signs of life of the records that are compared."""
+        signs = []
+        for sign, link, _date in self._get_interaction_queries():
+            sign.add_where(limit_to_members(link))
+            signs.append(sign.select(SQL("%s AS res_id", link)))
+        return SQL(" UNION ALL ").join(signs)
 
     def _lock_kept(self, kept_ids):
         """Hold the records that are kept until the end of the transaction.

@@ -160,6 +160,7 @@ class CrmArchiveMixin(models.AbstractModel):
                 if vals[name] != LIVE_VALUES.get(name, False)
             )
             self._check_retention_ahead(vals.get("retention_date"))
+            self._enforce_restriction(vals)
         records = super().create(vals_list)
         if any(vals.get("archive_category_id") for vals in vals_list):
             records._extend_retention()
@@ -225,8 +226,16 @@ class CrmArchiveMixin(models.AbstractModel):
         :raise UserError: when retention would get shorter
         """
         self._check_owned_fields(OWNED_FIELDS & vals.keys())
+        self._enforce_restriction(vals)
         if "retention_date" in vals:
             self._check_retention_date(vals["retention_date"])
+
+    @api.model
+    def _enforce_restriction(self, values):
+        """Let the record rules hide what these values restrict, from this very
+        transaction on."""
+        if values.get("archive_restricted"):
+            self.env["ir.rule"]._enforce_archive_restriction()
 
     def _write_moving(self, values, shortens):
         """Write what the lifecycle sets, and weaken no retention with it.
@@ -334,26 +343,6 @@ class CrmArchiveMixin(models.AbstractModel):
     # ------------------------------------------------------------
 
     @api.model
-    def _get_archive_read_fields(self):
-        """Return the stored fields that archiving reads of each record.
-
-        Fetched together for a batch: whatever is missing costs a query that reads
-        all the columns of all its records.
-        """
-        return [
-            self._active_name,
-            "archive_category_id",
-            "archive_due_date",
-            "archive_on_hold",
-            "archive_reason_id",
-            "archive_restricted",
-            "archive_snapshot",
-            "archive_state",
-            "create_date",
-            "retention_date",
-        ]
-
-    @api.model
     def _prepare_archived_values(self):
         """Return the lifecycle fields of a record that is archived now."""
         return {
@@ -371,6 +360,7 @@ class CrmArchiveMixin(models.AbstractModel):
         :param dict vals: what other modules' ``write()`` must see: ``active``
         :param bool shortens: a manager brings the end of retention forward
         """
+        self._enforce_restriction(values)
         transition = Transition(self, values, shortens=shortens)
         self.sudo().with_context(
             tracking_disable=True, **{TRANSITION: transition}

@@ -11,15 +11,35 @@ SAME_VALUES_MIN = 10
 
 
 class CrmArchiveMixin(models.AbstractModel):
-    """Sends what the lifecycle writes to the database in one statement a batch.
+    """Reads and writes a batch with as few statements as it takes.
 
-    The last step of the ORM: overrides, access rights, computed fields and the cache
-    have had their turn, what is left are columns and values. The ORM sends a row of
-    values for each record, a hundred records a statement. The records of a batch get
-    the same values, which a single ``UPDATE`` says once.
+    Writing: overrides, access rights, computed fields and the cache have had their
+    turn, what is left are columns and values. The ORM sends a row of values for each
+    record, a hundred records a statement. The records of a batch get the same values,
+    which a single ``UPDATE`` says once.
     """
 
     _inherit = "crm.archive.mixin"
+
+    @api.model
+    def _get_archive_read_fields(self):
+        """Return the stored fields that archiving reads of each record.
+
+        Fetched together for a batch: whatever is missing costs a query that reads
+        all the columns of all its records.
+        """
+        return [
+            self._active_name,
+            "archive_category_id",
+            "archive_due_date",
+            "archive_on_hold",
+            "archive_reason_id",
+            "archive_restricted",
+            "archive_snapshot",
+            "archive_state",
+            "create_date",
+            "retention_date",
+        ]
 
     def _write_multi(self, vals_list):
         same, others = self._group_same_values(vals_list)
@@ -31,6 +51,9 @@ class CrmArchiveMixin(models.AbstractModel):
 
     def _group_same_values(self, vals_list):
         """Divide column values by whether many records get the same ones.
+
+        Values by company or by language are objects that equal no other: they are
+        merged with what is there, which is left to the ORM.
 
         :param vals_list: one dict of column values for each of these records
         :return: ``([(values, ids)], [(id, values)])``: what one statement can
@@ -53,14 +76,9 @@ class CrmArchiveMixin(models.AbstractModel):
 
     @api.model
     def _is_lifecycle_write(self, names):
-        """Tell whether columns are the lifecycle's, each with one plain value."""
-        return (
-            not (OWNED_FIELDS | RETENTION_FIELDS).isdisjoint(names)
-            and not self._parent_store
-            and not any(
-                field.translate or field.company_dependent
-                for field in map(self._fields.get, names)
-            )
+        """Tell whether columns are the lifecycle's; the others' go to the ORM."""
+        return not (
+            self._parent_store or (OWNED_FIELDS | RETENTION_FIELDS).isdisjoint(names)
         )
 
     def _write_same_values(self, ids, values):

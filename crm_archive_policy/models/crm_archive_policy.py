@@ -184,6 +184,12 @@ class CrmArchivePolicy(models.Model):
                     )
                 )
 
+    @api.constrains("restrict_access")
+    def _check_restrict_access(self):
+        """What the policy is going to hide, the record rules hide from now on."""
+        if any(policy.restrict_access for policy in self):
+            self.env["ir.rule"]._enforce_archive_restriction()
+
     @api.constrains("domain", "model_id")
     def _check_domain(self):
         for policy in self:

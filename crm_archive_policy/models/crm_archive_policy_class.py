@@ -2,7 +2,9 @@ from collections import defaultdict
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.tools import SQL
+from odoo.tools import SQL, Query
+
+from .query_tools import id_array, identifier_id, path_to_sql
 
 #: Field of the policy → (colour of its tags, path on contacts, path on leads).
 DIMENSIONS = {
@@ -11,6 +13,9 @@ DIMENSIONS = {
     "tag_by_salesperson": (7, "user_id", "user_id"),
     "tag_by_source": (10, None, "source_id"),
 }
+
+#: Colour of the tags by revenue.
+BAND_COLOR = 2
 
 #: The highest rating of a lead, in stars.
 TOP_PRIORITY = "3"
@@ -96,6 +101,7 @@ class CrmArchivePolicy(models.Model):
         :return: dict ``{id: float}``
         """
         if records._name == "crm.lead":
+            records.sudo().fetch(["expected_revenue"])  # and no other column
             return {lead.id: lead.expected_revenue for lead in records.sudo()}
         revenue = defaultdict(float)
         for model, partner, amount, domain in self._get_revenue_sources():
@@ -154,28 +160,75 @@ class CrmArchivePolicy(models.Model):
         self._classify(records)
 
     def _classify(self, records):
-        """Tag records by value, one write a tag and not one a record.
+        """Tag records by value: a query a dimension, and one that tags them all.
 
         :param records: what the policy has just archived
         """
-        groups = defaultdict(list)
-        position = 2 if records._name == "crm.lead" else 1
-        for name, dimension in DIMENSIONS.items():
-            path = dimension[position]
-            if not self[name] or not path:
-                continue
-            label = self._fields[name].string
-            for record in records.sudo():
-                value = record.mapped(path)[:1]
-                if value:
-                    groups[label, value.display_name, dimension[0]].append(record.id)
-        for label, ids in self._group_by_band(records).items():
-            groups[self._fields["revenue_bands"].string, label, 2] = ids
-        for (dimension, value, color), ids in groups.items():
-            tag = self.env["crm.archive.tag"]._find_or_create(
-                f"{dimension}: {value}", color
+        groups, colors = defaultdict(list), {}
+        for name, (color, *paths) in DIMENSIONS.items():
+            path = paths[records._name == "crm.lead"]
+            if self[name] and path:
+                label = self._fields[name].string
+                for value, ids in self._group_by_path(records, path).items():
+                    groups[f"{label}: {value}"] += ids
+                    colors[f"{label}: {value}"] = color
+        label = self._fields["revenue_bands"].string
+        for band, ids in self._group_by_band(records).items():
+            groups[f"{label}: {band}"] += ids
+            colors[f"{label}: {band}"] = BAND_COLOR
+        if groups:
+            tags = self.env["crm.archive.tag"]._find_or_create(colors)
+            self._add_tags(
+                records, {tags[name].id: ids for name, ids in groups.items()}
             )
-            records.browse(ids)._move({"archive_tag_ids": [(4, tag.id)]})
+
+    @api.model
+    def _group_by_path(self, records, path):
+        """Return which of the records have which value, in one query.
+
+        :param str path: of stored many2one fields
+        :return: dict ``{name of the value: ids}``
+        """
+        model = records.sudo()
+        query = Query(model.env, model._table, SQL.identifier(model._table))
+        value = path_to_sql(model, query, path)
+        record_id = identifier_id(query.table)
+        query.add_where(SQL("%s = ANY(%s)", record_id, id_array(model.ids)))
+        query.add_where(SQL("%s IS NOT NULL", value))
+        query.groupby = value
+        rows = dict(
+            self.env.execute_query(query.select(value, SQL("array_agg(%s)", record_id)))
+        )
+        for name in path.split("."):
+            model = model[name].browse()
+        groups = defaultdict(list)
+        for target in model.browse(rows):
+            groups[target.display_name] += rows[target.id]
+        return groups
+
+    @api.model
+    def _add_tags(self, records, ids_by_tag):
+        """Give records their tags, in one statement.
+
+        In SQL: every record has tags of its own, which would be a write each.
+
+        :param dict ids_by_tag: ``{tag id: ids of records}``
+        """
+        field = records._fields["archive_tag_ids"]
+        pairs = [(i, tag_id) for tag_id, ids in ids_by_tag.items() for i in ids]
+        self.env.execute_query(
+            SQL(
+                "INSERT INTO %s (%s, %s) SELECT * FROM unnest(%s, %s)"
+                " ON CONFLICT DO NOTHING",
+                SQL.identifier(field.relation),
+                SQL.identifier(field.column1),
+                SQL.identifier(field.column2),
+                id_array(record_id for record_id, _tag_id in pairs),
+                id_array(tag_id for _record_id, tag_id in pairs),
+            )
+        )
+        records.invalidate_recordset([field.name], flush=False)
+        records.modified([field.name])
 
     def _group_by_band(self, records):
         limits = self._get_revenue_limits()

@@ -19,16 +19,19 @@ class CrmArchiveTag(models.Model):
     )
 
     @api.model
-    def _find_or_create(self, name, color=0):
-        """Return the tag of this name, made if there is none yet.
+    def _find_or_create(self, colors):
+        """Return the tags of these names, made where there are none yet.
 
         Called by runs, which tag on behalf of a policy; two of them may want the same
         new tag, and the unique index lets only one make it.
 
-        :param str name: in the source language
-        :param int color: index of the colour of a new tag
+        :param dict colors: ``{name in the source language: colour of a new tag}``
+        :return: dict ``{name: tag}``
         """
-        tags = self.sudo().with_context(active_test=False, lang="en_US")
-        return tags.search([("name", "=", name)], limit=1) or tags.create(
-            {"name": name, "color": color}
+        model = self.sudo().with_context(active_test=False, lang="en_US")
+        tags = model.search([("name", "in", list(colors))])
+        missing = colors.keys() - set(tags.mapped("name"))
+        tags += model.create(
+            [{"name": name, "color": colors[name]} for name in sorted(missing)]
         )
+        return {tag.name: tag for tag in tags}

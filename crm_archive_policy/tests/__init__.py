@@ -19,6 +19,7 @@ from . import test_tours
 from . import test_cascade
 from . import test_class
 from . import test_company
+from . import test_cost
 from . import test_trigger
 from . import test_vault_rewrite
 from . import test_vault_upkeep

@@ -16,6 +16,38 @@ class TestAccess(ArchiveCase):
         model = self.env[record._name].with_user(user).with_context(active_test=False)
         return model.search([("id", "=", record.id)])
 
+    def _get_rules(self):
+        return self.env.ref(
+            "crm_archive_policy.crm_lead_rule_archive_restricted"
+        ) | self.env.ref("crm_archive_policy.res_partner_rule_archive_restricted")
+
+    def test_rules_are_in_force_before_there_is_something_to_hide(self):
+        """Whatever restricts a record, or is going to, puts them in force."""
+        live = self.create_lead("Live")
+        own = {"archive_restricted": True}
+        for name, act in (
+            ("a policy that is made", lambda: self.create_policy(restrict_access=True)),
+            (
+                "a policy that is changed",
+                lambda: self.create_policy().write({"restrict_access": True}),
+            ),
+            ("archiving", lambda: self.contact._archive(own)),
+            ("code that writes", lambda: live.sudo().write(own)),
+            ("code that creates", lambda: live.sudo().create({"name": "New", **own})),
+        ):
+            self._get_rules().active = False
+            self._find(live, self.seller)  # the rules are remembered
+            act()
+            with self.subTest(name):
+                self.assertTrue(all(self._get_rules().mapped("active")))
+        self.assertFalse(self._find(live, self.seller))
+
+    def test_rules_cost_nothing_while_nothing_is_hidden(self):
+        self.assertFalse(any(self._get_rules().mapped("active")))
+        self.create_policy()
+        self.lead._archive()
+        self.assertFalse(any(self._get_rules().mapped("active")))
+
     def test_restricted_is_invisible_without_the_group(self):
         self._restrict()
         for record in (self.lead, self.contact):

@@ -90,6 +90,38 @@ class TestCascade(ArchiveCase):
             before_loss = lost.get(key(frequency), 0.1)
             self.assertAlmostEqual(frequency["lost_count"], before_loss)
 
+    def test_reopening_costs_no_more_for_many(self):
+        """Each has a probability of its own; that is no reason for a write each."""
+        self.run_policy(self._policy(cascade_child=True, cascade_lead="lose"))
+        self.company.action_archive_restore()
+        counts = []
+        for count in (5, 5, 30):  # the first one fills caches
+            leads = self.env["crm.lead"].create(
+                [
+                    {
+                        "name": f"Open {number}",
+                        "partner_id": self.company.id,
+                        "probability": 10 + number / 8,
+                        "team_id": False,
+                        "user_id": False,
+                    }
+                    for number in range(count)
+                ]
+            )
+            before = leads.mapped("probability")
+            leads._lose_by_cascade()
+            leads._link_cascade(dict.fromkeys(leads.ids, self.company.id))
+            self.env.flush_all()
+            self.env.invalidate_all()
+            start = self.env.cr.sql_log_count
+            leads.with_context(active_test=False)._restore_cascaded()
+            self.env.flush_all()
+            counts.append(self.env.cr.sql_log_count - start)
+            self.env.invalidate_all()
+            self.assertEqual(leads.mapped("probability"), before)
+            self.assertEqual(set(leads.mapped("won_status")), {"pending"})
+        self.assertEqual(counts[1], counts[2])
+
     def test_a_reopened_lead_is_left_alone(self):
         self.run_policy(self._policy(cascade_child=True, cascade_lead="lose"))
         self.open_lead.action_unarchive()

@@ -72,6 +72,32 @@ class TestClass(ArchiveCase):
             counts.append(self.env.cr.sql_log_count - before)
         self.assertEqual(counts[0], counts[1])
 
+    def test_tagging_costs_no_more_for_many_values(self):
+        """One statement tags them all, whatever the number of tags."""
+        policy = self.create_policy(tag_by_source=True, revenue_bands="10; 20")
+        sources = self.env["utm.source"].create(
+            [{"name": f"Fair {number}"} for number in range(12)]
+        )
+        leads = self.lead.browse()
+        for number, source in enumerate(sources):
+            leads |= self.create_lead(
+                source.name, source_id=source.id, expected_revenue=3 * number
+            )
+        policy._classify(leads)  # makes the tags
+        counts = []
+        for some in (leads[:2], leads):
+            leads._move({"archive_tag_ids": [(5, 0, 0)]})
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            policy._classify(some)
+            counts.append(self.env.cr.sql_log_count - before)
+        self.assertEqual(counts[0], counts[1])
+        self.assertEqual(
+            leads[4].archive_tag_ids.mapped("name"),
+            ["Revenue Bands: 10 – 20", "Source: Fair 4"],
+        )
+
     def test_bad_bands(self):
         for bands in ("a lot", "10; 5", "-1; 5", "0", "5; 5"):
             with self.subTest(bands=bands), self.assertRaises(ValidationError):

@@ -173,6 +173,43 @@ class TestRun(ArchiveCase):
             run, [{"state": "done", "archived_count": 10, "error": False}]
         )
 
+    @mute_logger(RUN_LOGGER, SCHEDULE_LOGGER)
+    def test_what_a_failed_batch_counted_is_lost(self):
+        """The next attempt does that batch again, and nothing is counted twice."""
+        self._set_batch(4)
+        policies = self.env.registry["crm.archive.policy"]
+        calls = []
+
+        def failing(policy, records):
+            calls.append(records)
+            if len(calls) == 2:
+                # The cursor and the number looked at are written by now.
+                self.assertEqual(policy.run_ids.done_count, 8)
+                raise ValueError("No luck")
+            return select(policy, records)
+
+        select = policies._select_to_propose
+        self.patch(policies, "_select_to_propose", failing)
+        self.run_cron()
+        run = self.policy.run_ids
+        self.assertRecordValues(
+            run,
+            [
+                {
+                    "state": "waiting",
+                    "try_count": 1,
+                    "cursor": self.leads[3].id,
+                    "done_count": 4,
+                    "archived_count": 4,
+                }
+            ],
+        )
+        run.date_retry = Datetime.now()
+        self.run_cron()
+        self.assertRecordValues(
+            run, [{"state": "done", "done_count": 10, "archived_count": 10}]
+        )
+
     def test_limit_of_a_run(self):
         self._set_batch(3)
         self.policy.run_limit = 4

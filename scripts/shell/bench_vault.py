@@ -3,24 +3,10 @@
 import hashlib
 import json
 import os
-import resource
-import time
 
-WHAT = os.environ["MEASURE"]
-TAKE = int(os.environ["TAKE"])
 TABLES = ("crm_lead", "mail_message", "ir_attachment", "mail_followers")
 #: Leads created through the ORM for the comparison with a restore.
 ORM_TAKE = 500
-
-
-def peak_mib():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def timed(act):
-    start = time.perf_counter()
-    act()
-    return time.perf_counter() - start
 
 
 def first_leads():
@@ -31,15 +17,6 @@ def first_leads():
         [TAKE],
     )
     return [row[0] for row in env.cr.fetchall()]
-
-
-def outside_transaction(*statements):
-    env.cr.commit()
-    connection = env.cr._cnx
-    connection.autocommit = True
-    for statement in statements:
-        connection.cursor().execute(statement)
-    connection.autocommit = False
 
 
 def live_bytes():
@@ -78,12 +55,12 @@ def archived_policy():
 def vault(policy):
     """Move what is archived to the vault, as the scheduled action does.
 
-    :return: seconds
+    :return: what it took, see `spent`
     """
     # The run of this very moment would archive what is due since then.
     policy.domain = "[('id', '=', 0)]"
     env.cr.commit()
-    return timed(lambda: env["crm.archive.policy"]._cron_run())
+    return spent(lambda: env["crm.archive.policy"]._cron_run())
 
 
 def recycle_delete():
@@ -99,15 +76,15 @@ def recycle_delete():
         }
     )
     env.cr.commit()
-    seconds = timed(lambda: (recycle._recycle_records(True), env.cr.commit()))
-    return {"rate": len(ids) / seconds}
+    took = spent(lambda: (recycle._recycle_records(True), env.cr.commit()))
+    return {"count": len(ids), "spent": took}
 
 
 def vault_leads():
     policy = archived_policy()
     before = live_bytes()
     memory, queries = peak_mib(), env.cr.sql_log_count
-    seconds = vault(policy)
+    took = vault(policy)
     memory, queries = peak_mib() - memory, env.cr.sql_log_count - queries
     run = policy.run_ids.filtered(lambda run: run.kind == "vault")
     count = run.vaulted_count
@@ -121,12 +98,13 @@ def vault_leads():
     )
     index = int(env.cr.fetchone()[0])
     return {
-        "rate": count / seconds,
-        "queries": queries * 1000 / count,
+        "count": count,
+        "spent": took,
+        "queries": queries,
         "memory": memory,
-        "freed": freed / count,
-        "stored": stored / count,
-        "index": index / count,
+        "freed": freed,
+        "stored": stored,
+        "index": index,
         "compression": bundles[0].compression,
     }
 
@@ -139,11 +117,11 @@ def restore_leads():
     env["crm.archive.run"]._start_restore(entries, {"cause": "audit"}, {})
     env.cr.commit()
     memory = peak_mib()
-    seconds = timed(lambda: env["crm.archive.policy"]._cron_run())
+    took = spent(lambda: env["crm.archive.policy"]._cron_run())
     memory = peak_mib() - memory
     run = env["crm.archive.run"].search([("kind", "=", "restore")], limit=1)
     assert run.restored_count == count, (run.restored_count, count)
-    return {"rate": count / seconds, "memory": memory}
+    return {"count": count, "spent": took, "memory": memory}
 
 
 def orm_create():
@@ -178,7 +156,7 @@ def orm_create():
         env["mail.message"].create(message_values)
         env.cr.commit()
 
-    return {"rate": len(leads) / timed(act)}
+    return {"count": len(leads), "spent": spent(act)}
 
 
 def search_index():
@@ -206,7 +184,7 @@ def search_index():
             for word in ("Person 4711", "person123@example", "Person 99"):
                 model.name_search(word, limit=8)
 
-        result[name] = min(timed(act) for _ in range(10))
+        result[name] = min(spent(act)[0] for _ in range(10))
     return result
 
 
@@ -260,14 +238,14 @@ def vault_large():
     before = messages_digest(lead)
     memory = peak_mib()
     result = {"messages": messages, "mib": mib}
-    result["vault_seconds"] = timed(lambda: (lead._vault(), env.cr.commit()))
+    result["vault_seconds"] = spent(lambda: (lead._vault(), env.cr.commit()))[0]
     result["vault_memory"] = peak_mib() - memory
     assert not lead.exists()
     os.unlink(path)
     entry = env["crm.archive.entry"]._find_for("crm.lead", lead.ids)
     result["stored_mib"] = entry.bundle_id.size / (1 << 20)
     memory = peak_mib()
-    result["restore_seconds"] = timed(lambda: (entry._restore(), env.cr.commit()))
+    result["restore_seconds"] = spent(lambda: (entry._restore(), env.cr.commit()))[0]
     result["restore_memory"] = peak_mib() - memory
     assert messages_digest(lead) == before
     assert os.path.getsize(path) == mib << 20
