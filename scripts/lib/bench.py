@@ -7,8 +7,8 @@ with how far apart its rounds were. The second opinion is the CPU time of Odoo's
 database's process, which what else the machine does hardly touches.
 
 Variables: LEADS, CONTACTS, MESSAGES (volume), TAKE (records processed), ROUNDS,
-ONLY (comma-separated names of measurements; `bytes`, `growth` and `vault_large` only run
-when named: for the second SMALL and LARGE are the two volumes, for the third
+ONLY (comma-separated names of measurements; `bytes`, `growth` and `vault_large` only
+run when named: for the second SMALL and LARGE are the two volumes, for the third
 LARGE_MESSAGES and LARGE_MIB what hangs on the one large lead).
 """
 

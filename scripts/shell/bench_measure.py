@@ -5,7 +5,6 @@ Prints one line `RESULT {json}`.
 
 import json
 import os
-import time
 from itertools import islice
 
 REPEAT = 40
@@ -33,9 +32,7 @@ def relation_bytes():
 
 def compact():
     """Rewrite the leads: dead rows of an UPDATE are reused, not bookkeeping."""
-    outside_transaction(
-        "VACUUM FULL crm_lead", "VACUUM FULL ANALYZE crm_archive_log"
-    )
+    outside_transaction("VACUUM FULL crm_lead", "VACUUM FULL ANALYZE crm_archive_log")
 
 
 def recycle_archive():
