@@ -82,6 +82,10 @@ def _get_texts(env):
             "cannot come back under its own number, and never gets another one. If the "
             "other record is a copy made by mistake, delete it and try again."
         ),
+        "unique_taken": env._(
+            "%(place)s: another record has taken a value that only one may have. "
+            "Change or merge the other record, and try again."
+        ),
         "required_gone": env._(
             "%(place)s needs %(target)s no. %(ids)s, which was deleted. Choose "
             "another one in the dialog that restores it."

@@ -542,6 +542,23 @@ class TestVaultTargets(DriftCase):
         self.assertEqual(contact.bank_ids, new)
         self.assertFalse(old.exists())
 
+    def test_unique_value_of_a_record_taken(self):
+        """The record itself is not left out silently: it is refused."""
+        contact = self.create_contact("Joan", ref="UNIQUE-1")
+        self.lead.referred = "UNIQUE-1"
+        self.execute("CREATE UNIQUE INDEX x_ref ON res_partner (ref)")
+        self.execute("CREATE UNIQUE INDEX x_referred ON crm_lead (referred)")
+        for record, column in ((contact, "ref"), (self.lead, "referred")):
+            with self.subTest(record), self.env.cr.savepoint() as savepoint:
+                entries = self.vault(record)
+                other = record.browse().create({"name": "Other", column: "UNIQUE-1"})
+                self.assertRefused(entries, "unique_taken", "only one")
+                other[column] = False
+                self.restore(entries)
+                self.assertEqual(record[column], "UNIQUE-1")
+                savepoint.rollback()
+            self.env.invalidate_all()
+
     # -- back references -----------------------------------------------------------
 
     def test_reference_changed_since(self):

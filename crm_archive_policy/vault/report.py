@@ -3,7 +3,9 @@
 from typing import NamedTuple
 
 #: Outcomes after which nothing was changed.
-REFUSALS = frozenset(["id_taken", "required_gone", "required_column", "bad_value"])
+REFUSALS = frozenset(
+    ["id_taken", "unique_taken", "required_gone", "required_column", "bad_value"]
+)
 
 
 class Finding(NamedTuple):
@@ -23,8 +25,8 @@ class Finding(NamedTuple):
     * ``reference_changed``: a row that referred to the record was changed or deleted;
     * ``shell_changed``: somebody has written on what was left behind, the archived
       value was put back;
-    * ``id_taken``, ``required_gone``, ``required_column``, ``bad_value``: the restore
-      is refused, nothing was changed.
+    * ``id_taken``, ``unique_taken``, ``required_gone``, ``required_column``,
+      ``bad_value``: the restore is refused, nothing was changed.
     """
 
     kind: str

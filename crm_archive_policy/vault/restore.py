@@ -164,7 +164,7 @@ class Restore:
             expected -= len(self.kept & self._meta.keys())
         self._execute(table, query)
         if (kept := expected - self.env.cr.rowcount) > 0:
-            kind = "id_taken" if table == self.root else "live_kept"
+            kind = "unique_taken" if table == self.root else "live_kept"
             self._find(kind, table, count=kept)
 
     def _execute(self, table, query):
@@ -173,7 +173,8 @@ class Restore:
             self.env.cr.execute(query, log_exceptions=False)
         except (psycopg2.IntegrityError, psycopg2.DataError) as error:
             column = error.diag.column_name or error.diag.constraint_name or ""
-            self._find("bad_value", table, column)
+            is_clash = isinstance(error, psycopg2.errors.UniqueViolation)
+            self._find("unique_taken" if is_clash else "bad_value", table, column)
             # The text of the error quotes values: it goes no further.
             raise RestoreRefused(self.findings()) from None
 
