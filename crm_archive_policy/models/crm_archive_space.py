@@ -25,6 +25,10 @@ class CrmArchiveSpace(models.TransientModel):
     file_note = fields.Text("Files", readonly=True)
     line_ids = fields.One2many("crm.archive.space.line", "space_id", readonly=True)
 
+    def _compute_display_name(self):
+        for space in self:
+            space.display_name = self.env._("Freed Space")
+
     @api.model
     def _open(self):
         """Measure, and show the result.
@@ -142,9 +146,9 @@ class CrmArchiveSpace(models.TransientModel):
             )
         if space.advice == "reindex":
             return self.env._(
-                "At least %(indexes)s of %(total)s are free inside the indexes: new rows "
-                "use them at once, the disk does not get them back. “REINDEX TABLE "
-                "CONCURRENTLY %(table)s” returns them while people work.",
+                "At least %(indexes)s of %(total)s are free inside the indexes: new "
+                "rows use them at once, the disk does not get them back. “REINDEX "
+                "TABLE CONCURRENTLY %(table)s” returns them while people work.",
                 **values,
             )
         if space.advice == "rewrite":

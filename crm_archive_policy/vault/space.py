@@ -41,7 +41,7 @@ class TableSpace(NamedTuple):
     def advice(self) -> str:
         """:return: ``analyze``, ``vacuum``, ``nothing``, ``reindex`` or ``rewrite``"""
         if self.free is None:
-            return "analyze"
+            return "analyze" if self.total >= WORTHWHILE_BYTES else "nothing"
         rows = self.live_rows + self.dead_rows
         if self.dead_rows >= DEAD_ROWS and self.dead_rows >= DEAD_SHARE * rows:
             return "vacuum"
