@@ -6,6 +6,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Date
 from odoo.tests import tagged
 from odoo.tools import mute_logger
+from odoo.tools.convert import convert_file
 
 from .common import ArchiveCase
 
@@ -380,3 +381,21 @@ class TestPolicy(ArchiveCase):
         self.run_policy(policy)
         self.assertEqual((policy.archived_count, policy.pending_count), (0, 1))
         self.assertFalse(policy.archived_size)
+
+    def test_ready_made_policies_come_switched_off(self):
+        """Installing changes nothing: what the data file says, said anew."""
+        policies = self.env["crm.archive.policy"]
+        for name in (
+            "lost_leads",
+            "silent_contacts",
+            "duplicate_contacts",
+            "bounced_contacts",
+            "unreachable_leads",
+        ):
+            policies |= self.env.ref(f"crm_archive_policy.crm_archive_policy_{name}")
+        policies.write({"active": True, "mode": "automatic"})
+        file = "data/crm_archive_policy_data.xml"
+        convert_file(self.env, "crm_archive_policy", file, {}, mode="init")
+        self.assertEqual(
+            {(policy.active, policy.mode) for policy in policies}, {(False, "review")}
+        )
