@@ -70,6 +70,12 @@ class CrmArchiveBundle(models.Model):
     keeps_row = fields.Boolean(
         readonly=True, help="The records' own rows stay in their table."
     )
+    database_uuid = fields.Char(
+        "Written by",
+        readonly=True,
+        help="The database that wrote it. A copy of this one, or one restored from a "
+        "backup, has another identity and reads what the original has written.",
+    )
     header_digest = fields.Char(readonly=True)
     sha256 = fields.Char("SHA-256", readonly=True)
     size = BigInteger("Bytes", readonly=True)
@@ -196,6 +202,7 @@ class CrmArchiveBundle(models.Model):
             bundle = self.create(
                 {
                     "name": spec.bundle_id,
+                    "database_uuid": spec.database_uuid,
                     "store_id": store.id,
                     "company_id": company.id,
                     "run_id": run.id if run else False,
@@ -276,7 +283,7 @@ class CrmArchiveBundle(models.Model):
         """Return what this database knows of the bundle."""
         return Expect(
             bundle_id=self.name,
-            database_uuid=self.store_id._get_database_uuid(),
+            database_uuid=self.database_uuid or None,
             model=self.res_model,
             header_digest=self.header_digest,
         )

@@ -145,6 +145,7 @@ class CrmArchiveBundle(models.Model):
     def _prepare_copy(self, summary, keyring):
         return {
             "name": summary.bundle_id,
+            "database_uuid": self.database_uuid,
             "state": "used",
             "store_id": self.store_id.id,
             "company_id": self.company_id.id,

@@ -71,7 +71,7 @@ class CrmArchiveBundle(models.Model):
         :raise BundleKeyError: when the master key is missing or another one; nothing
             is known against the data then
         """
-        uuid = self.store_id._get_database_uuid()
+        uuid = self.database_uuid
 
         def check(source):
             ring = Keyring.loads(source.read(MAX_RING))

@@ -159,3 +159,13 @@ class TestVaultRewrite(UpkeepCase):
         self.assertEqual(written.bundles.state, "obsolete")
         self.assertFalse(written.take(leads))
         self.assertEqual(len(leads.exists()), 2)
+
+    def test_a_copy_of_the_database_reads_what_the_original_wrote(self):
+        """A backup that is restored, or a duplicate, gets another identity."""
+        leads = self.archive_leads(2)
+        store = self.create_store("other")
+        self.vault(leads, store)
+        self.env["ir.config_parameter"].sudo().set_param("database.uuid", "a-copy")
+        entries = self.env["crm.archive.entry"]._find_for("crm.lead", leads.ids)
+        entries._restore()
+        self.assertEqual(set(leads.mapped("archive_state")), {"live"})

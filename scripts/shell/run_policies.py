@@ -99,10 +99,11 @@ def fill_vault(results):
         env.cr.commit()
     bundles = env["crm.archive.bundle"].search([("run_id", "=", vault_run.id)])
     content, stored = (sum(bundles.mapped(name)) for name in ("content_size", "size"))
+    seconds = time.monotonic() - start
     print(
-        f"  {vault_run.vaulted_count} leads moved to the vault in"
-        f" {time.monotonic() - start:.2f} s: {content / 1024:,.0f} KiB of rows and files"
-        f" in {stored / 1024:,.0f} KiB, verified\n"
+        f"  {vault_run.vaulted_count} leads moved to the vault in {seconds:.2f} s:"
+        f" {content / 1024:,.0f} KiB of rows and files in {stored / 1024:,.0f} KiB,"
+        " verified\n"
     )
 
 
