@@ -6,6 +6,7 @@ from ..lib.bundle import (
     BundleCorrupt,
     BundleForeign,
     BundleReader,
+    BundleTooLarge,
     Keyring,
     keyring_key,
     object_key,
@@ -16,8 +17,9 @@ from ..lib.stores import ObjectNotFound, StoreError, StoreTemporary
 from .vault_errors import VAULT_ERRORS
 
 #: What speaks against the stored data. Any other trouble is one of the moment, of the
-#: settings or of the keys, and says nothing of the data.
-DAMAGES = (BundleCorrupt, BundleForeign, ObjectNotFound)
+#: settings or of the keys, and says nothing of the data. What is written is within the
+#: limits of its own header, so who meets more than that meets a forgery.
+DAMAGES = (BundleCorrupt, BundleForeign, BundleTooLarge, ObjectNotFound)
 
 
 class CrmArchiveBundle(models.Model):

@@ -26,6 +26,7 @@ from . import test_vault_upkeep
 from . import test_store
 from . import test_store_keys
 from . import test_vault
+from . import test_vault_faults
 from . import test_web_form
 from . import test_vault_drift
 from . import test_vault_purge
