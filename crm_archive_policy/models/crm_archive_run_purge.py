@@ -119,7 +119,7 @@ class CrmArchiveRun(models.Model):
         return False
 
     def _purge_batch(self, purge, plan):
-        ids, plan.line_ids = plan.line_ids[:PURGE_BATCH], plan.line_ids[PURGE_BATCH:]
+        ids = plan.line_ids[:PURGE_BATCH]
         lines = purge.line_ids.browse(ids).filtered(lambda r: r.state == "waiting")
         self._each(lines, purge._carry_out)
         # One that failed is named, and stays.
@@ -131,6 +131,8 @@ class CrmArchiveRun(models.Model):
             purged_count=len(lines - kept),
             kept_count=len(kept),
         )
+        # Last: a conflict with somebody else's changes tries this batch again.
+        del plan.line_ids[:PURGE_BATCH]
 
     def _notify_failure(self):
         """Tell who has asked and who has approved that it could not be finished."""

@@ -1,9 +1,12 @@
 from datetime import timedelta
 from unittest.mock import patch
 
+from psycopg2 import OperationalError
+
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 
+from ..lib import faults
 from ..lib.bundle import BundleKeyDestroyed
 from ..lib.stores import StoreTemporary
 from ..models import crm_archive_run_purge
@@ -490,6 +493,41 @@ class TestVaultPurge(PurgeCase):
         self.run_cron()
         self.assertEqual(purge.state, "done")
         self.assertEqual(entry.bundle_id.state, "removed")
+
+    def test_goes_on_from_every_stop(self):
+        """Thrown back at each of its steps, as by a conflict, and done in the end."""
+        steps = ["begun", "decided", "content destroyed"]
+        for name in [f"purge: {step}" for step in (*steps, "objects removed")] + [
+            "rewrite: object written",
+            "rewrite: entries moved",
+        ]:
+            with self.subTest(name):
+                self._stop_at(name)
+        self.encrypt()
+        for step in steps:
+            with self.subTest(step, encrypted=True):
+                self._stop_at(f"purge: {step}")
+
+    def _stop_at(self, name):
+        lead, other = self._create_pair()
+        entries = self.vault(self.archive(lead + other))
+        entry = entries.filtered(lambda e: e.res_id == lead.id)
+        purge = self.ask(entry)
+        purge.with_user(self.second).action_approve()
+        fired = []
+
+        def stop(point):
+            if point == name and not fired:
+                fired.append(point)
+                raise OperationalError(point)
+
+        with faults.hooked(stop):
+            self.run_cron()
+        self.assertTrue(fired)
+        self.assertEqual((purge.state, purge.line_ids.state), ("done", "done"))
+        self.assertEqual(entry.state, "purged")
+        (entries - entry)._restore()
+        self.assertTrue(other.exists())
 
     def test_batches(self):
         leads = self.env["crm.lead"].union(*(self._create_pair()[0] for _ in range(5)))
