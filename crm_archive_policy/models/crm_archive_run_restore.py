@@ -74,11 +74,13 @@ class CrmArchiveRun(models.Model):
         self.ensure_one()
         if self.state != "running":
             return True
-        ids, plan[:] = plan[:RESTORE_BATCH], plan[RESTORE_BATCH:]
+        ids = plan[:RESTORE_BATCH]
         entries = self.env["crm.archive.entry"].browse(ids)
         entries = entries.with_user(self.user_id).sudo()
         self._each(entries.with_context(archive_run_id=self.id), self._restore_batch)
         self._count(done_count=len(ids))
+        # Last: a conflict with somebody else's changes tries this batch again.
+        del plan[:RESTORE_BATCH]
         if plan:
             return False
         self._finish()

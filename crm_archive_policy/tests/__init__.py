@@ -31,6 +31,7 @@ from . import test_web_form
 from . import test_vault_drift
 from . import test_vault_purge
 from . import test_vault_hold
+from . import test_vault_conflict
 from . import test_vault_erase
 from . import test_vault_reading
 from . import test_vault_export
