@@ -123,9 +123,10 @@ class Values:
     def _show_float(self, field, text, _row):
         number = float(text)
         digits = field.get_digits(self.env)
-        return (
-            formatLang(self.env, number, digits[1] if digits else 2) if number else ""
-        )
+        decimals = digits[1] if digits else 2
+        # A probability is 40, not 40.00.
+        decimals = 0 if number.is_integer() else decimals
+        return formatLang(self.env, number, decimals) if number else ""
 
     def _show_monetary(self, field, text, row):
         number = float(text)
