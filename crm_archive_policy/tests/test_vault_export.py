@@ -102,9 +102,12 @@ class TestExport(ReadingCase):
 
     def test_attachments_cannot_leave_their_folder(self):
         self.offer.name = "../../etc/passwd"
+        lead_id = self.lead.id
         files = self.export(self.to_vault(self.lead))
-        for name in files:
-            self.assertNotIn("..", name)
+        for row in read_csv(files["files.csv"]):
+            folder, _slash, _name = row["file"].rpartition("/")
+            self.assertEqual(folder, f"attachments/crm.lead/{lead_id}")
+            self.assertIn(row["file"], files)
 
     def test_it_is_noted(self):
         entries = self.to_vault(self.lead) | self.to_vault(self.contact)
