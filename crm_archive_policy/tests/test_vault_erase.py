@@ -324,6 +324,15 @@ class TestVaultErase(PurgeCase):
         self.assertIn("1470998877665", bodies)
         self.assertNotIn("0470 99 88 77", bodies)
 
+    def test_first_name_alone_is_not_hunted(self):
+        """Rose is a colour, Will is a verb: other people's data stays as it is."""
+        self.other.message_post(body="Roses: the Rose chair")
+        person = self.create_contact("Rose", email="rose@customer.example.org")
+        self.erase(self.find(email="rose@customer.example.org"))
+        self.assertNotIn("Rose", person.name)
+        bodies = " ".join(self.other.message_ids.mapped("body"))
+        self.assertIn("the Rose chair", bodies)
+
     def test_chinese_name_has_no_edges(self):
         self.other.message_post(body="请联系王小明先生")
         person = self.create_contact("王小明")

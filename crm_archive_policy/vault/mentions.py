@@ -50,10 +50,19 @@ def to_pattern(identifiers) -> str:
             )
         elif len(digits) >= PHONE_DIGITS and not re.search("[^\\W\\d_]", text):
             patterns.add(rf"(?<![[:alnum:]])\+?{_BETWEEN.join(digits)}(?![[:alnum:]])")
-        elif len(text) > 1:
+        elif _is_telling(text):
             for name in {text, html.escape(text)}:
                 patterns.add(_whole(name))
     return "|".join(sorted(patterns))
+
+
+def _is_telling(name):
+    """Tell whether a name stands for one person wherever it is written.
+
+    A single word such as Rose or Will stands for much else; it is not looked for in
+    other people's data. Scripts without spaces write a whole name as one word.
+    """
+    return len(name) > 1 and (" " in name or not name.isascii())
 
 
 def _escape(text):
