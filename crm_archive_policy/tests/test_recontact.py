@@ -620,3 +620,15 @@ class TestRecontactKeeping(RecontactCase):
         self.env.invalidate_all()
         self.recontact._gc_decided()
         self.assertEqual(self.lines(self.contact), proposed)
+
+    @mute_logger(GATEWAY)
+    def test_reply_to_a_contact_proposes(self):
+        """Somebody answers a letter that was written from the contact itself."""
+        message = self.contact.message_post(body="Dear Ann", message_type="comment")
+        self.archive(self.contact, self.policy)
+        references = f"In-Reply-To: {message.message_id}\n"
+        self.receive("ann@example.com", subject="Re: Dear Ann", extra=references)
+        self.assertIn("still there", self.contact.message_ids[0].body)
+        self.assertRecordValues(
+            self.lines(self.contact), [{"match_kind": "reply", "state": "proposed"}]
+        )
