@@ -52,7 +52,7 @@
         "views/crm_archive_entry_views.xml",
         "views/crm_archive_drill_views.xml",
         "views/crm_archive_upkeep_views.xml",
-        "views/crm_archive_space_views.xml",
+        "wizard/crm_archive_space_views.xml",
         "views/crm_lead_views.xml",
         "views/res_partner_views.xml",
         "views/crm_archive_retention_views.xml",

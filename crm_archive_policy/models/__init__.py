@@ -87,7 +87,6 @@ from . import crm_archive_drill
 from . import crm_archive_sweep
 from . import res_config_settings_upkeep
 from . import crm_archive_sized
-from . import crm_archive_space
 from . import crm_lead_personal
 from . import res_partner_personal
 from . import crm_archive_run_restore_all

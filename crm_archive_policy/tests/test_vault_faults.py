@@ -493,7 +493,7 @@ class TestOneRecord(FaultCase):
 
         def refuse(records):
             if bad in records:
-                raise UserError(self.env._("A module objects."))
+                raise UserError("A module objects.")  # pylint: disable=translation-required
 
         model = type(self.env["crm.lead"])
         with patch.object(model, "_ondelete_methods", [refuse]):

@@ -12,3 +12,4 @@ from . import crm_archive_purge_ask
 from . import crm_archive_erase
 from . import crm_archive_export
 from . import crm_archive_leave
+from . import crm_archive_space

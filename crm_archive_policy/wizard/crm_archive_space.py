@@ -2,11 +2,11 @@ from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError
 from odoo.tools import SQL, human_size
 
+from ..models.big_integer import BigInteger
+from ..models.crm_archive_policy import LIFECYCLE_MODELS
+from ..models.crm_archive_sized import IN_STORE, describe_sizes
 from ..vault.graph import Graph
 from ..vault.space import measure
-from .big_integer import BigInteger
-from .crm_archive_policy import LIFECYCLE_MODELS
-from .crm_archive_sized import IN_STORE, describe_sizes
 
 #: Tables shown: the largest of those that records leave.
 TABLES_MAX = 15
