@@ -14,6 +14,7 @@ ALL, OTHERS = [0, 1, 2, 3], [0, 2, 3]
 SEEN = [
     "message_after_writing",
     "message_before_the_lock",
+    "file_in_sql_before_the_lock",
     "file_of_a_task_before_the_lock",
     "row_written_after_writing",
     "row_written_before_the_lock",
