@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 
-from ..lib.stores import StoreError
 from ..vault.report import RestoreRefused
 from .vault_errors import VAULT_ERRORS, vault_error
 from .vault_findings import describe
@@ -97,13 +96,7 @@ class CrmArchiveRun(models.Model):
         return entries
 
     def _note_error(self, record, error):
-        """Say what a refused restore means, in words.
-
-        :raise StoreError: when the store is only out of reach for the moment: that
-            says nothing of the record, and the run is tried again
-        """
-        if isinstance(error, StoreError) and error.retry:
-            raise error
+        """Say what a refused restore means, in words."""
         if record._name == "crm.archive.entry":
             if isinstance(error, RestoreRefused):
                 error = "\n".join(
