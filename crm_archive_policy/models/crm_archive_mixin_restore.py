@@ -19,7 +19,10 @@ class CrmArchiveMixin(models.AbstractModel):
             self.env["crm.archive.restore.stat"]._count_restored(
                 archived, details.get("cause")
             )
+        by_policy = archived.sudo().grouped("archive_policy_id")
         restored = super()._restore(details)
+        for policy, records in by_policy.items():
+            policy._let_go_of_restored(records)
         self.env["crm.archive.recontact"]._close_for(archived)
         return restored
 
@@ -28,8 +31,11 @@ class CrmArchiveMixin(models.AbstractModel):
         if not vals[self._active_name]:
             return super()._write_active(vals)
         archived = self._filter_archived()
+        by_policy = archived.sudo().grouped("archive_policy_id")
         self.env["crm.archive.restore.stat"]._count_restored(archived)
         result = super()._write_active(vals)
+        for policy, records in by_policy.items():
+            policy._let_go_of_restored(records)
         self.env["crm.archive.recontact"]._close_for(archived)
         return result
 

@@ -1,8 +1,12 @@
+from datetime import timedelta
+
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_date
+
+from .crm_archive_restore_stat import EARLY_DAYS
 
 #: A record that came back for one of these causes should not have been archived
 #: yet. An audit only looks; restores without a stated cause say nothing.
@@ -233,3 +237,36 @@ class CrmArchivePolicy(models.Model):
                 summary=self.env._("Is this policy still right?"),
             )
         self.env["crm.archive.restore.stat"]._compact()
+
+    # ------------------------------------------------------------
+    # LEARNING
+    # ------------------------------------------------------------
+
+    def _let_go_of_restored(self, records):
+        """Leave alone for a while what somebody has brought back.
+
+        A restore is a sign of life: the policy waits as long as it waits after any
+        other, or else as long as a restore counts as a regret.
+
+        :param records: just restored; the policy had archived them
+        """
+        if not self or not records:
+            return
+        waits = timedelta(days=EARLY_DAYS)
+        if idle_date := self._get_idle_date():
+            waits = fields.Datetime.now() - idle_date
+        self.env["crm.archive.candidate"].sudo().create(
+            [
+                {
+                    "policy_id": self.id,
+                    "res_model": records._name,
+                    "res_id": record.id,
+                    "verdict": "kept",
+                    "user_id": self.env.uid,
+                    "decision_date": fields.Datetime.now(),
+                    "keep_until": fields.Date.today() + waits,
+                    "note": self.env._("Restored."),
+                }
+                for record in records
+            ]
+        )

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from dateutil.relativedelta import relativedelta
+from freezegun import freeze_time
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -66,6 +67,22 @@ class TestQuality(ArchiveCase):
             with self.assertRaises(UserError):
                 self._restore(self.leads[0], cause)
         self.assertEqual(self.leads[0].archive_state, "archived")
+
+    def test_what_was_restored_is_left_alone(self):
+        """A restore is a sign of life: the next run does not take it again."""
+        policy = self.create_policy(domain=f"[('id', '=', {self.lead.id})]")
+        self.run_policy(policy)
+        self.assertEqual(self.lead.archive_state, "archived")
+        self.lead.action_archive_restore()
+        self.run_policy(policy)
+        self.assertEqual(self.lead.archive_state, "live")
+        self.lead._archive({"archive_policy_id": policy.id})
+        self.lead.active = True  # as other modules restore
+        self.run_policy(policy)
+        self.assertEqual(self.lead.archive_state, "live")
+        with freeze_time(fields.Datetime.now() + relativedelta(years=1, days=2)):
+            self.run_policy(policy)
+        self.assertEqual(self.lead.archive_state, "archived")
 
     def test_nothing_to_restore(self):
         with self.assertRaisesRegex(UserError, "Silent lead"):
