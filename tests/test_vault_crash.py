@@ -93,7 +93,9 @@ def test_vault_killed_at_each_point(crash, store):
         assert once_each(end, "vault") == vaulted(undisturbed), name
         # What the crash has left belongs to nobody, and was thrown away without harm.
         assert sum(half["waste"].values()) + half["not used"] <= 3, name
-        assert end["waste"]["orphans"] == 0, name
+        kept = half["waste"]["orphans"] if store.startswith("database") else 0
+        # (In a database it is there again, as the look was rolled back.)
+        assert end["waste"]["orphans"] <= kept, name
         assert end["not used"] <= 1, name
     assert any(line["half"]["waste"]["orphans"] for line in killed) or store.startswith(
         "database"

@@ -209,7 +209,7 @@ def finish(env, work):
 def leave_restore(env):
     """Leave the restore of everything to the scheduled action."""
     for entries in get_vaulted(env).grouped("res_model").values():
-        env["crm.archive.run"]._start_restore(entries, {"cause": "other"}, {})
+        env["crm.archive.run"]._start_restore(entries, {"cause": "came_back"}, {})
 
 
 def collect_files(env):

@@ -221,7 +221,7 @@ class TestStoreLies(FaultCase):
         wizard = self.env["crm.archive.vault.restore"]
         with self.assertRaises(UserError):
             wizard.create({"entry_ids": entries.ids}).with_context(
-                restore_cause="other"
+                restore_cause="came_back"
             ).action_restore()
         self.assertStillVaulted(leads)
         self.assertEqual(bundle.state, "used", "rolled back with everything else")
