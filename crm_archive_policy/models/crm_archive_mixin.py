@@ -1,7 +1,7 @@
 from collections import defaultdict
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError
 from odoo.tools.misc import frozendict
 
 from .query_tools import PREFETCH
@@ -447,13 +447,6 @@ class CrmArchiveMixin(models.AbstractModel):
     # ACTIONS
     # ------------------------------------------------------------
 
-    def action_unarchive(self):
-        """Restore what is archived exactly; leave the rest to core."""
-        archived = self.filtered(lambda r: r.archive_state == "archived")
-        if archived:
-            archived.action_archive_restore()
-        return super(CrmArchiveMixin, self - archived).action_unarchive()
-
     def action_archive_wizard(self):
         """Open the dialog that archives these records with a reason.
 
@@ -467,37 +460,6 @@ class CrmArchiveMixin(models.AbstractModel):
             "view_mode": "form",
             "target": "new",
             "context": {"active_model": self._name, "active_ids": self.ids},
-        }
-
-    def action_archive_restore(self):
-        """Bring archived records back exactly as they were.
-
-        :return: notification that says how many
-        :raise UserError: when none of the records is archived
-        """
-        self.check_access("write")
-        restored = self._restore()
-        if not restored:
-            raise UserError(
-                self.env._(
-                    "Nothing to restore: %(names)s is not archived.",
-                    names=", ".join(self[:5].mapped("display_name")),
-                )
-            )
-        return restored._get_restored_action()
-
-    def _get_restored_action(self):
-        """Return the notification that says how many records were restored."""
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "success",
-                "message": self.env._(
-                    "%(count)s restored, exactly as before.", count=len(self)
-                ),
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-            },
         }
 
     def action_archive_explain(self):

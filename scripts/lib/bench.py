@@ -239,8 +239,11 @@ def bench_growth():
             if not ratio:
                 continue
             who = "this add-on" if aim else "one SQL UPDATE"
-            goal = (f"≤ {aim}×", ratio.value <= aim, ratio.low <= aim < ratio.high)
-            show(f"{who}, cost{text}", str(ratio), *(goal if aim else ()))
+            goal = ()
+            if aim:
+                doubt = ratio.low <= aim < ratio.high
+                goal = (f"≤ {aim}×", ratio.value <= aim, doubt)
+            show(f"{who}, cost{text}", str(ratio), *goal)
     for leads in (SMALL, LARGE):
         result = rounds[-1]["policy_archive", leads]
         print(f"  {result['count']:,} archived of {leads:,}")
