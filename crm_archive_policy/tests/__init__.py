@@ -39,3 +39,4 @@ from . import test_vault_refused
 from . import test_vault_modules
 from . import test_vault_golden
 from . import test_vault_tours
+from . import test_audit_chain
