@@ -12,7 +12,6 @@ CRON_FIELDS = (
     "nextcall",
     "priority",
     "user_id",
-    "code",
 )
 
 COMPANY_FIELDS = ("archive_store_id",)
@@ -56,15 +55,15 @@ class IrConfigParameter(models.Model):
         return parameters
 
     def write(self, vals):
-        before = {parameter: (parameter.key, parameter.value) for parameter in self}
+        before = {parameter: parameter._get_archive_setting() for parameter in self}
         result = super().write(vals)
-        for parameter, (key, value) in before.items():
-            changes = {}
-            if key != parameter.key and key.startswith(PREFIX):
-                changes[key] = [value, None]
-                value = None
-            if parameter.key.startswith(PREFIX) and value != parameter.value:
-                changes[parameter.key] = [value, parameter.value]
+        for parameter, old in before.items():
+            new = parameter._get_archive_setting()
+            changes = {
+                key: [old.get(key), new.get(key)]
+                for key in sorted(old.keys() | new.keys())
+                if old.get(key) != new.get(key)
+            }
             self.env["crm.archive.log"]._append_setting("write", parameter, changes)
         return result
 
@@ -78,6 +77,10 @@ class IrConfigParameter(models.Model):
             self.env["crm.archive.log"]._append_setting("unlink", parameter, changes)
         return result
 
+    def _get_archive_setting(self):
+        """Return key and value, nothing of what is no setting of this add-on."""
+        return {self.key: self.value} if self.key.startswith(PREFIX) else {}
+
     def _filter_archive(self):
         return self.filtered(lambda parameter: parameter.key.startswith(PREFIX))
 
@@ -87,6 +90,7 @@ class IrCron(models.Model):
 
     def write(self, vals):
         """What people write; the scheduler itself goes on in SQL."""
+        # The code belongs to the server action, which notes it itself.
         names = [name for name in CRON_FIELDS if name in vals]
         crons = self._filter_archive() if names else self.browse()
         before = {cron: _read_values(cron, names) for cron in crons}
@@ -115,6 +119,28 @@ class IrCron(models.Model):
             ["res_id"],
         ).mapped("res_id")
         return self.browse(ids)
+
+
+class IrActionsServer(models.Model):
+    """What a scheduled action does is written here as well, past the action."""
+
+    _inherit = "ir.actions.server"
+
+    def write(self, vals):
+        if "code" not in vals:
+            return super().write(vals)
+        # Technical look-up: who writes the code need not see scheduled actions.
+        crons = self.env["ir.cron"].sudo().with_context(active_test=False)
+        crons = crons.search([("ir_actions_server_id", "in", self.ids)])
+        before = [
+            (cron, cron.ir_actions_server_id, cron.ir_actions_server_id.code)
+            for cron in crons._filter_archive()
+        ]
+        result = super().write(vals)
+        for cron, action, code in before:
+            changes = {"code": [code, action.code]} if code != action.code else {}
+            self.env["crm.archive.log"]._append_setting("write", cron, changes)
+        return result
 
 
 class ResCompany(models.Model):

@@ -115,3 +115,40 @@ class ResUsers(models.Model):
     def unlink(self):
         self.env["res.groups"]._watch_archive_members()
         return super().unlink()
+
+    @api.model
+    def _get_audit_names(self, ids):
+        """Return what users are called, for whoever may read the audit log.
+
+        :param ids: user ids; who is no more stays a number
+        """
+        users = self.sudo().browse(ids).exists()
+        names = {user.id: user.name for user in users}
+        return [names.get(user_id) or f"#{user_id}" for user_id in ids]
+
+
+class CrmArchiveLog(models.Model):
+    """Tells in words who joined and who left which group."""
+
+    _inherit = "crm.archive.log"
+
+    @api.model
+    def _get_changes_models(self):
+        return super()._get_changes_models() | {"res.users"}
+
+    def _describe_changes(self, model):
+        if self.action != "rights":
+            yield from super()._describe_changes(model)
+            return
+        details = self._get_details()
+        for sign, changes in (("+", details["gained"]), ("−", details["lost"])):
+            for name, ids in sorted(changes.items()):
+                group = self.env.ref(
+                    f"crm_archive_policy.{name}", raise_if_not_found=False
+                )
+                yield self.env._(
+                    "%(group)s: %(sign)s %(people)s",
+                    group=group.sudo().name if group else name,
+                    sign=sign,
+                    people=", ".join(model._get_audit_names(ids)),
+                )
