@@ -1,11 +1,17 @@
+from datetime import timedelta
+
 from markupsafe import Markup
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.tools import format_date
 
 from .crm_archive_rights import GROUPS
 
 ACTIVITY = "crm_archive_policy.mail_activity_type_access_review"
+
+#: Days that managers have for it.
+REVIEW_DAYS = 14
 
 MANAGER = "crm_archive_policy.group_archive_manager"
 
@@ -44,7 +50,9 @@ class CrmArchiveAccessReview(models.Model):
     def _compute_name(self):
         for review in self:
             date = fields.Datetime.context_timestamp(review, review.date)
-            review.name = self.env._("Archive rights, %(date)s", date=date.date())
+            review.name = self.env._(
+                "Archive rights, %(date)s", date=format_date(self.env, date.date())
+            )
 
     def write(self, vals):
         """The list is what was found: nobody writes in it."""
@@ -106,6 +114,7 @@ class CrmArchiveAccessReview(models.Model):
             speaking = self.with_context(lang=manager.lang)
             speaking.activity_schedule(
                 ACTIVITY,
+                date_deadline=fields.Date.today() + timedelta(days=REVIEW_DAYS),
                 user_id=manager.id,
                 summary=speaking.env._("Who has archive rights: is it still right?"),
                 note=speaking._describe_lines(),

@@ -1,5 +1,5 @@
 import hashlib
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 
 from dateutil.relativedelta import relativedelta
 
@@ -134,13 +134,21 @@ class CrmArchiveReport(models.Model):
     def _get_lines_domain(self):
         """Return the domain of the lines that the report is about."""
         self.ensure_one()
-        end = self.date_to + timedelta(days=1)
-        domain = Domain("date", ">=", self.date_from) & Domain("date", "<", end)
+        domain = self._get_period_domain()
         if self.policy_id:
             domain &= Domain("policy_id", "=", self.policy_id.id)
         if self.user_id:
             domain &= Domain("user_id", "=", self.user_id.id)
         return domain & Domain("company_id", "in", [*self.company_ids.ids, False])
+
+    def _get_period_domain(self):
+        """Return the domain of the period: days of UTC, wherever the reader lives.
+
+        Given as dates, they would be days of the reader's own time zone.
+        """
+        start = datetime.combine(self.date_from, time.min)
+        end = datetime.combine(self.date_to, time.min) + timedelta(days=1)
+        return Domain("date", ">=", start) & Domain("date", "<", end)
 
     def _prepare_figures(self):
         """Count, verify, and return all of it as JSON values."""
@@ -214,8 +222,7 @@ class CrmArchiveReport(models.Model):
     def _prepare_anchors(self):
         """Return the last anchors of the period, and how many there are."""
         anchors = self.env["crm.archive.anchor"]
-        end = self.date_to + timedelta(days=1)
-        domain = [("date", ">=", self.date_from), ("date", "<", end)]
+        domain = self._get_period_domain()
         found = anchors.search(domain, limit=MAX_ANCHORS)
         return [
             {

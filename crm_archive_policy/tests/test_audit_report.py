@@ -25,6 +25,7 @@ class ReportCase(VaultCase):
             {"policy": self.policy.id},
         )
         self.contact.with_user(self.officer)._archive()
+        self.create_contact("Third").with_user(self.seller)._archive()
 
     def create_report(self, user=None, **values):
         """Return a report on yesterday and today."""
@@ -75,6 +76,26 @@ class TestReport(ReportCase):
         report.action_compute()
         self.assertEqual(report.figures["actions"], [])
         self.assertIn("2001-01-31", report.figures_html)
+
+    def test_days_of_utc(self):
+        """F5: a day is the same day for everybody, wherever they live."""
+        self.execute("ALTER TABLE crm_archive_log DISABLE TRIGGER USER")
+        lines = self.log.search([("action", "=", "archive")], limit=3)
+        for line, date in zip(
+            lines,
+            ("2024-02-28 23:59:59.9", "2024-02-29 00:00:00", "2024-02-29 23:59:59.9"),
+            strict=True,
+        ):
+            self.execute(
+                "UPDATE crm_archive_log SET date = %s WHERE id = %s", date, line.id
+            )
+        self.env.invalidate_all()
+        for zone in ("UTC", "Pacific/Auckland", "Pacific/Honolulu"):
+            self.auditor.tz = zone
+            report = self.create_report(date_from="2024-02-29", date_to="2024-02-29")
+            with self.subTest(zone=zone):
+                report.with_context(tz=zone).action_compute()
+                self.assertEqual(self.count(report.figures["actions"], "archive")[0], 2)
 
     def test_signed_stays(self):
         report = self.create_report()
