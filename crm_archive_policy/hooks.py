@@ -63,6 +63,7 @@ def uninstall_hook(env):
         UPDATE crm_archive_policy SET category_id = NULL, reason_id = NULL;
         DELETE FROM crm_archive_candidate;
         DELETE FROM crm_archive_purge_line;
+        DELETE FROM crm_archive_report;
         DELETE FROM crm_archive_entry;
         DELETE FROM crm_archive_bundle;
         DELETE FROM crm_archive_run;

@@ -1,10 +1,10 @@
-"""List, verify and extract bundles without Odoo and without its database."""
+"""List, verify and extract bundles, and verify the audit log, without Odoo."""
 
 import argparse
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from .bundle import (
     BundleError,
@@ -17,6 +17,13 @@ from .bundle import (
 from .extract import extract_jsonl
 from .header import KEYRING_SUFFIX
 from .stores import ObjectNotFound, StoreError, open_store
+from .verify_log import (
+    LOG_DSN_VARIABLE,
+    connect,
+    describe,
+    parse_anchor,
+    verify_log,
+)
 
 KEYS_VARIABLE = "CRM_ARCHIVE_MASTER_KEYS"
 OPTIONS_VARIABLE = "CRM_ARCHIVE_STORE_OPTIONS"
@@ -33,7 +40,14 @@ postgres:KEY for an object of a PostgreSQL store. Secrets come from the environm
 An encrypted bundle needs its key ring, looked for under the bundle's name followed
 by "{KEYRING_SUFFIX}" unless --keyring names it.
 
-Exit status: 0 all is well, 1 a bundle is damaged or cannot be read, 2 wrong usage.
+verify-log reads the audit log of an Odoo database, and compares it with the anchors
+in that database, in the stores that are named and in the e-mails of the auditors:
+
+  {LOG_DSN_VARIABLE}       connection string of the Odoo database; without it libpq's
+                            own variables (PGHOST, PGDATABASE, ...)
+
+Exit status: 0 all is well, 1 a bundle or the log is damaged or cannot be read,
+2 wrong usage.
 """
 
 
@@ -44,6 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     :return: exit status
     """
     options = _parser().parse_args(arguments)
+    if options.command == "verify-log":
+        return _verify_log(options)
     if options.command == "extract" and len(options.bundle) > 1:
         _say("extract takes one bundle at a time")
         return 2
@@ -73,6 +89,25 @@ def _parser():
         command.add_argument("bundle", nargs="+", help="file or URL")
         command.add_argument("--keyring", help="file or URL of the key ring")
         command.set_defaults(run=run)
+    log = commands.add_parser(
+        "verify-log", help=_verify_log.__doc__, description=_verify_log.__doc__
+    )
+    log.add_argument(
+        "--store",
+        action="append",
+        default=[],
+        metavar="URL",
+        help='folder or URL with anchors, or "postgres:" for a PostgreSQL store; '
+        "repeatable",
+    )
+    log.add_argument(
+        "--anchor",
+        action="append",
+        default=[],
+        type=parse_anchor,
+        metavar="NUMBER:DIGEST",
+        help="number and digest of a line from an e-mail; repeatable",
+    )
     commands.choices["verify"].add_argument(
         "--without-keys",
         action="store_true",
@@ -131,6 +166,24 @@ def _extract(_name, bundle, options):
     return status
 
 
+def _verify_log(options):
+    """Check every line of the audit log, against the one before and the anchors."""
+    import psycopg2
+
+    try:
+        stores = [_store(name) for name in options.store]
+        with closing(connect()) as connection:
+            verdict, count, unread = verify_log(connection, stores, options.anchor)
+    except (StoreError, OSError, psycopg2.Error) as error:
+        # The text of the driver names the server, and never a password.
+        _say(f"verify-log: {type(error).__name__}: {error}".strip())
+        return 1
+    for trouble in unread:
+        _say(f"verify-log: not read: {trouble}")
+    _show(f"audit log: {describe(verdict)}; {count} anchors compared")
+    return int(not verdict.ok or bool(unread))
+
+
 @contextmanager
 def _opened(name, keyring_name):
     with _source(name) as source:
@@ -153,22 +206,28 @@ def _keyring(name, required):
 def _source(name):
     """:return: binary file of a path or URL"""
     if name.startswith("postgres:"):
-        store = open_store(
-            "postgres", database_uuid="", dsn=os.environ.get(DSN_VARIABLE, "")
-        )
-        return store.open(name.removeprefix("postgres:"))
+        return _store("postgres:").open(name.removeprefix("postgres:"))
     if "://" not in name:
         return open(name, "rb")
     folder, _slash, key = name.rpartition("/")
-    store = open_store(
+    return _store(folder).open(key)
+
+
+def _store(name):
+    """:return: store of a URL or a folder; ``postgres:`` for the one of the variable"""
+    if name == "postgres:":
+        dsn = os.environ.get(DSN_VARIABLE, "")
+        return open_store("postgres", database_uuid="", dsn=dsn)
+    if "://" not in name:
+        name = f"file://{os.path.abspath(name)}"
+    return open_store(
         "fsspec",
         database_uuid="",
-        url=folder,
+        url=name,
         options=json.loads(os.environ.get(OPTIONS_VARIABLE, "{}")),
         # Whoever runs this command chooses the place: nothing to confine.
         roots=["/"],
     )
-    return store.open(key)
 
 
 def _show(text, file=None):

@@ -91,3 +91,14 @@ from . import crm_lead_personal
 from . import res_partner_personal
 from . import crm_archive_run_restore_all
 from . import ir_module_module
+from . import crm_archive_log_verify
+from . import crm_archive_anchor
+from . import crm_archive_incident
+from . import crm_archive_seen
+from . import crm_archive_rights
+from . import crm_archive_audit_settings
+from . import crm_archive_report
+from . import crm_archive_log_export
+from . import crm_archive_history_button
+from . import crm_archive_access_review
+from . import res_config_settings_audit

@@ -11,12 +11,17 @@ class CrmArchiveLog(models.Model):
     @api.depends("details", "res_model", "action")
     @api.depends_context("uid", "lang")
     def _compute_changes(self):
-        audited = set(self.env.registry.descendants(["crm.archive.audit"], "_inherit"))
+        audited = self._get_changes_models()
         for line in self:
             changes = ()
             if line.res_model in audited and line.res_model in self.env:
                 changes = line._describe_changes(self.env[line.res_model])
             line.changes = "\n".join(changes)
+
+    @api.model
+    def _get_changes_models(self):
+        """Return the names of the models whose lines tell old and new values."""
+        return set(self.env.registry.descendants(["crm.archive.audit"], "_inherit"))
 
     def _describe_changes(self, model):
         """Yield one sentence for each changed field, as the user would call it.

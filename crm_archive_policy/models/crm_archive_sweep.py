@@ -194,7 +194,7 @@ class CrmArchiveStore(models.Model):
         with self._open() as store:
             store.sweep(limit)
             # One side after the other: reading through a mirror would heal them.
-            for side in _get_sides(store):
+            for side in get_sides(store):
                 old = (
                     stat
                     for stat in side.iter_objects()
@@ -270,9 +270,10 @@ class CrmArchiveStore(models.Model):
         return owner == self._get_database_uuid() and MAGIC.startswith(start)
 
 
-def _get_sides(store):
+def get_sides(store):
+    """Return the stores that a mirror joins, each by itself."""
     if isinstance(store, Mirror):
-        return [*_get_sides(store.first), *_get_sides(store.second)]
+        return [*get_sides(store.first), *get_sides(store.second)]
     return [store]
 
 

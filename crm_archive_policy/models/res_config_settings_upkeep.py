@@ -74,15 +74,24 @@ class ResConfigSettings(models.TransientModel):
                 )
 
     @api.model
+    def _get_archive_crons(self):
+        """Return the scheduled actions that are set here.
+
+        :return: ``{prefix of the fields: XML id}``
+        """
+        return CRONS
+
+    @api.model
     def _get_archive_upkeep_cron(self, prefix):
-        cron = self.env.ref(CRONS[prefix], raise_if_not_found=False)
+        name = self._get_archive_crons()[prefix]
+        cron = self.env.ref(name, raise_if_not_found=False)
         return cron.sudo() if cron else self.env["ir.cron"]
 
     @api.model
     def get_values(self):
         """Read the schedules from the scheduled actions themselves."""
         values = super().get_values()
-        for prefix in CRONS:
+        for prefix in self._get_archive_crons():
             if cron := self._get_archive_upkeep_cron(prefix):
                 values.update({f"{prefix}_{name}": cron[name] for name in CRON_FIELDS})
         return values
@@ -91,7 +100,7 @@ class ResConfigSettings(models.TransientModel):
         """Write back what was changed of the schedules."""
         result = super().set_values()
         if self.env.user.has_group("base.group_system"):
-            for prefix in CRONS:
+            for prefix in self._get_archive_crons():
                 cron = self._get_archive_upkeep_cron(prefix)
                 changed = {
                     name: self[f"{prefix}_{name}"]

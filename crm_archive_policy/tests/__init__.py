@@ -39,3 +39,8 @@ from . import test_vault_refused
 from . import test_vault_modules
 from . import test_vault_golden
 from . import test_vault_tours
+from . import test_audit_chain
+from . import test_audit_changes
+from . import test_audit_reads
+from . import test_audit_report
+from . import test_audit_cli

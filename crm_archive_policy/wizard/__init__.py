@@ -13,3 +13,4 @@ from . import crm_archive_erase
 from . import crm_archive_export
 from . import crm_archive_leave
 from . import crm_archive_space
+from . import crm_archive_history
