@@ -106,7 +106,7 @@ class Catalog:
 
 
 def fix_text_format(cr):
-    """Make ``::text`` print values in the one form that reads back the same.
+    """Make ``::text`` print values in the one form that reads back the same, quickly.
 
     For the current transaction; PostgreSQL's own dump does likewise.
     """
@@ -116,7 +116,9 @@ def fix_text_format(cr):
                set_config('intervalstyle', 'postgres', true),
                set_config('extra_float_digits', '1', true),
                set_config('bytea_output', 'hex', true),
-               set_config('timezone', 'UTC', true)
+               set_config('timezone', 'UTC', true),
+               -- Wide rows in small batches: compiling takes longer than running.
+               set_config('jit', 'off', true)
         """
     )
 
