@@ -142,6 +142,23 @@ class TestReads(ReadsCase, HttpCase):
         self.assertEqual(self.get_ids(line), set(self.leads.ids))
         self.assertEqual(len(line), 1)
 
+    def test_list_is_no_look_at_the_content(self):
+        """A picture that is opened past the page of the content is noted."""
+        entry = self.vault(self.lead)
+        specification = {"name": {}}
+        self.call(
+            self.officer,
+            "crm.archive.entry",
+            "web_read",
+            entry.ids,
+            specification=specification,
+        )
+        entry = entry.with_user(self.officer)
+        self.assertTrue(self.get_looks(self.officer))
+        self.assertFalse(entry._has_looked())
+        entry.get_content()
+        self.assertTrue(entry._has_looked())
+
     def test_export(self):
         """What leaves as a file is noted each time."""
         self.officer.group_ids += self.env.ref("base.group_allow_export")
