@@ -63,18 +63,23 @@ class CrmArchiveEntry(models.Model):
         )
 
     def _has_looked(self):
-        """Tell whether this person's look at the entry was noted a moment ago."""
+        """Tell whether this person's look at the content was noted a moment ago.
+
+        That the entry was in a list, which is noted too, is no look at its content.
+        """
         since = self.env.cr.now() - timedelta(minutes=LOOK_MINUTES)
         return bool(
             self.env.execute_query(
                 SQL(
                     "SELECT 1 FROM crm_archive_log WHERE action = 'read'"
                     " AND user_id = %s AND date >= %s AND res_model = %s"
-                    " AND res_ids && ARRAY[%s] LIMIT 1",
+                    " AND res_ids && ARRAY[%s]"
+                    " AND details::jsonb ->> 'entry' = %s LIMIT 1",
                     self.env.uid,
                     since,
                     self.res_model,
                     self.res_id,
+                    str(self.id),
                 )
             )
         )

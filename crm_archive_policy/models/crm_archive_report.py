@@ -59,7 +59,7 @@ class CrmArchiveReport(models.Model):
     )
     figures = fields.Json(readonly=True, copy=False)
     figures_html = fields.Html(
-        "Figures", compute="_compute_figures_html", sanitize=False
+        "Figures as Text", compute="_compute_figures_html", sanitize=False
     )
     digest = fields.Char("SHA-256", readonly=True, copy=False)
     sign_user_id = fields.Many2one(

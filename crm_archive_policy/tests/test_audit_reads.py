@@ -142,6 +142,23 @@ class TestReads(ReadsCase, HttpCase):
         self.assertEqual(self.get_ids(line), set(self.leads.ids))
         self.assertEqual(len(line), 1)
 
+    def test_list_is_no_look_at_the_content(self):
+        """A picture that is opened past the page of the content is noted."""
+        entry = self.vault(self.lead)
+        specification = {"name": {}}
+        self.call(
+            self.officer,
+            "crm.archive.entry",
+            "web_read",
+            entry.ids,
+            specification=specification,
+        )
+        entry = entry.with_user(self.officer)
+        self.assertTrue(self.get_looks(self.officer))
+        self.assertFalse(entry._has_looked())
+        entry.get_content()
+        self.assertTrue(entry._has_looked())
+
     def test_export(self):
         """What leaves as a file is noted each time."""
         self.officer.group_ids += self.env.ref("base.group_allow_export")
@@ -161,23 +178,23 @@ class TestReads(ReadsCase, HttpCase):
 class TestReadsCost(ReadsCase):
     """The daily screens are as they were."""
 
-    SHORT = {"name": {}}
-    LONG = {
+    COLUMNS = {
         "name": {},
         "partner_id": {"fields": {"display_name": {}}},
         "user_id": {"fields": {"display_name": {}}},
         "tag_ids": {"fields": {"display_name": {}, "color": {}}},
     }
 
-    def count_queries(self, user, specification, is_noted):
+    def count_queries(self, user, method, is_noted):
         """Return how many queries a list of live records takes."""
         leads = self.env["crm.lead"].with_user(user)
+        columns = ["name"] if method == "search_read" else self.COLUMNS
         for _warm in range(2):
             self.env.flush_all()
             self.env.invalidate_all()
             before = self.env.cr.sql_log_count
             with patch(f"{SEEN}.request", is_noted):
-                leads.web_search_read([("archive_state", "=", "live")], specification)
+                getattr(leads, method)([("archive_state", "=", "live")], columns)
             count = self.env.cr.sql_log_count - before
         return count
 
@@ -186,11 +203,11 @@ class TestReadsCost(ReadsCase):
             partner = self.create_contact(f"Customer {number}")
             self.create_lead(f"Live {number}", partner_id=partner.id)
         for user in (self.seller, self.officer, self.manager):
-            for columns in (self.SHORT, self.LONG):
-                with self.subTest(user=user.login, columns=len(columns)):
+            for method in ("search_read", "web_search_read"):
+                with self.subTest(user=user.login, method=method):
                     self.assertEqual(
-                        self.count_queries(user, columns, True),
-                        self.count_queries(user, columns, False),
+                        self.count_queries(user, method, True),
+                        self.count_queries(user, method, False),
                     )
         self.assertFalse(self.get_looks(self.officer))
 
