@@ -161,39 +161,21 @@ class CrmArchiveBundle(models.Model):
     def _write_object(self, found, roots, written):
         """Write the records to the store, read them back and note where they are."""
         run, graph = written.run, found.graph
-        company = run.policy_id.company_id if run else self.env["res.company"]
-        store = run.policy_id.store_id if run else self.env["crm.archive.store"]
-        store = store or self.env["crm.archive.store"]._get_default(
-            company or self.env.company
+        policy = run.policy_id if run else self.env["crm.archive.policy"]
+        store = policy.store_id or self.env["crm.archive.store"]._get_default(
+            policy.company_id or self.env.company
         )
         store._check_writable()
-        columns = {table: list(graph.catalog.columns(table)) for table in graph.tables}
-        spec = Spec(
-            database_uuid=store._get_database_uuid(),
-            model=graph.model_name,
-            tables=[
-                Table(
-                    table,
-                    tuple(
-                        (c.name, c.type) for c in graph.catalog.columns(table).values()
-                    ),
-                )
-                for table in graph.tables
-            ],
-            records=len(roots),
-            producer=self._get_producer(),
-        )
-        masters = store._get_masters()
-        keyring = None
+        spec = self._prepare_spec(graph, store, len(roots))
+        masters, keyring = store._get_masters(), None
         if masters:
             keyring = Keyring(
                 spec.bundle_id, spec.database_uuid, masters.current, masters
             )
         with store._open() as target:
-            key = object_key(spec.bundle_id)
-            with target.create(key) as out:
+            with target.create(object_key(spec.bundle_id)) as out:
                 writer = BundleWriter(out, spec, keyring=keyring)
-                for record in self._iter_content(found, roots, columns):
+                for record in self._iter_content(found, roots):
                     _add(writer, record)
                 summary = writer.close()
             faults.point("vault: object written")
@@ -201,21 +183,13 @@ class CrmArchiveBundle(models.Model):
                 target.put(keyring_key(spec.bundle_id), keyring.dumps())
             bundle = self.create(
                 {
-                    "name": spec.bundle_id,
+                    **self._prepare_written(summary, keyring),
                     "database_uuid": spec.database_uuid,
                     "store_id": store.id,
-                    "company_id": company.id,
+                    "company_id": policy.company_id.id,
                     "run_id": run.id if run else False,
                     "res_model": graph.model_name,
                     "keeps_row": graph.keep_row,
-                    "header_digest": summary.header_digest,
-                    "sha256": summary.sha256,
-                    "size": summary.size,
-                    "content_size": sum(e.size + e.blob_size for e in summary.entries),
-                    "record_count": len(summary.entries),
-                    "is_encrypted": bool(keyring),
-                    "compression": summary.compression,
-                    "verify_date": fields.Datetime.now(),
                 }
             )
             bundle._verify_written(target, keyring, summary)
@@ -223,8 +197,48 @@ class CrmArchiveBundle(models.Model):
         written.add(bundle, summary, {root: found.versions[root] for root in roots})
         return bundle
 
-    def _iter_content(self, found, roots, columns):
+    def _prepare_spec(self, graph, store, count):
+        """Return what the bundle is going to hold.
+
+        :param graph: :class:`~..vault.graph.Graph` of the records
+        :param store: ``crm.archive.store``
+        :param int count: number of records
+        """
+        columns = {table: graph.catalog.columns(table) for table in graph.tables}
+        return Spec(
+            database_uuid=store._get_database_uuid(),
+            model=graph.model_name,
+            tables=[
+                Table(table, tuple((c.name, c.type) for c in own.values()))
+                for table, own in columns.items()
+            ],
+            records=count,
+            producer=self._get_producer(),
+        )
+
+    @api.model
+    def _prepare_written(self, summary, keyring):
+        """Return the values of a bundle that follow from what was written.
+
+        :param summary: :class:`~..lib.bundle.Summary`
+        :param keyring: its key ring, ``None`` in the clear
+        """
+        return {
+            "name": summary.bundle_id,
+            "header_digest": summary.header_digest,
+            "sha256": summary.sha256,
+            "size": summary.size,
+            "content_size": sum(e.size + e.blob_size for e in summary.entries),
+            "record_count": len(summary.entries),
+            "is_encrypted": bool(keyring),
+            "compression": summary.compression,
+            "verify_date": fields.Datetime.now(),
+        }
+
+    def _iter_content(self, found, roots):
         """Yield the records for the writer, in bounded memory."""
+        catalog = found.graph.catalog
+        columns = {table: list(catalog.columns(table)) for table in found.graph.tables}
         content = Content(found, columns)
         blobs = find_files(self.env, found)
         for group in _group_by_rows(found, roots):

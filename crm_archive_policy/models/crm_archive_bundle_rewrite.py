@@ -144,7 +144,7 @@ class CrmArchiveBundle(models.Model):
 
     def _prepare_copy(self, summary, keyring):
         return {
-            "name": summary.bundle_id,
+            **self._prepare_written(summary, keyring),
             "database_uuid": self.database_uuid,
             "state": "used",
             "store_id": self.store_id.id,
@@ -152,14 +152,6 @@ class CrmArchiveBundle(models.Model):
             "run_id": self.run_id.id,
             "res_model": self.res_model,
             "keeps_row": self.keeps_row,
-            "header_digest": summary.header_digest,
-            "sha256": summary.sha256,
-            "size": summary.size,
-            "content_size": sum(e.size + e.blob_size for e in summary.entries),
-            "record_count": len(summary.entries),
-            "is_encrypted": bool(keyring),
-            "compression": summary.compression,
-            "verify_date": fields.Datetime.now(),
         }
 
     def _compare_copy(self, summary):
