@@ -171,7 +171,11 @@ def show(what, value, **more):
 # -- what is done in children ------------------------------------------------------
 
 
-def run_cron(env, crash_at=NEVER):
+def kill(_name):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_cron(env, crash_at=NEVER, action=kill):
     """Run the scheduled action, in batches of two records."""
     from odoo.addons.crm_archive_policy.lib import faults
     from odoo.addons.crm_archive_policy.models import (
@@ -181,16 +185,16 @@ def run_cron(env, crash_at=NEVER):
 
     crm_archive_run_vault.VAULT_BATCH = 2
     crm_archive_run_restore.RESTORE_BATCH = 2
-    with faults.crash_at(crash_at, kill) as names:
+    with faults.crash_at(crash_at, action) as names:
         env.ref("crm_archive_policy.ir_cron_run_policies").method_direct_trigger()
     return names
 
 
-def restore(env, crash_at=NEVER):
+def restore(env, crash_at=NEVER, action=kill):
     """Restore everything as a button does, in one transaction."""
     from odoo.addons.crm_archive_policy.lib import faults
 
-    with faults.crash_at(crash_at, kill) as names:
+    with faults.crash_at(crash_at, action) as names:
         for entries in get_vaulted(env).grouped("res_model").values():
             entries._restore()
         env.cr.commit()
@@ -214,10 +218,6 @@ def leave_restore(env):
 
 def collect_files(env):
     env["ir.attachment"]._gc_file_store()
-
-
-def kill(_name):
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def get_vaulted(env):
