@@ -234,6 +234,58 @@ class TestVault(VaultCase):
         entries._restore()
         self.assertEqual(self.dump()["x_values"], before)
 
+    # -- rings -------------------------------------------------------------------
+
+    def create_ring(self):
+        """Make a module's tables that own each other's rows and point back at them.
+
+        A lead has pages and a page has notes; the lead has a best page, and a page a
+        best note: whatever is inserted first points at what is not there yet.
+        """
+        self.execute(
+            "CREATE TABLE x_page (id serial PRIMARY KEY, lead_id integer NOT NULL"
+            " REFERENCES crm_lead ON DELETE CASCADE);"
+            "CREATE TABLE x_note (id serial PRIMARY KEY, page_id integer NOT NULL"
+            " REFERENCES x_page ON DELETE CASCADE);"
+            "ALTER TABLE x_page ADD best_id integer REFERENCES x_note"
+            " ON DELETE SET NULL;"
+            "ALTER TABLE crm_lead ADD x_best_id integer REFERENCES x_page"
+            " ON DELETE SET NULL"
+        )
+
+    def fill_ring(self, leads):
+        """Give each lead two pages with two notes; the second one is the best."""
+        for lead in leads:
+            for _page in range(2):
+                self.execute(
+                    "WITH page AS (INSERT INTO x_page (lead_id) VALUES (%s)"
+                    " RETURNING id) INSERT INTO x_note (page_id)"
+                    " SELECT id FROM page, generate_series(1, 2)",
+                    lead.id,
+                )
+        self.execute(
+            "UPDATE x_page p SET best_id ="
+            " (SELECT max(id) FROM x_note WHERE page_id = p.id);"
+            "UPDATE crm_lead l SET x_best_id ="
+            " (SELECT max(id) FROM x_page WHERE lead_id = l.id)"
+        )
+
+    def test_rows_that_point_forward(self):
+        """What points at rows that are inserted later gets their ids afterwards."""
+        self.create_ring()
+        leads = self.create_lead("Ring 1") | self.create_lead("Ring 2")
+        self.fill_ring(leads)
+        # One of the pages points at nothing: it stays so.
+        self.execute("UPDATE x_page SET best_id = NULL WHERE id = 1")
+        self.assertEqual(
+            self.execute(
+                "SELECT (SELECT count(*) FROM crm_lead WHERE x_best_id IS NOT NULL),"
+                " count(*), count(best_id) FROM x_page"
+            ),
+            [(2, 4, 3)],
+        )
+        self.assertExactRoundTrip(leads, ["x_page", "x_note"])
+
     # -- the shell ---------------------------------------------------------------
 
     def read_row(self, partner):
