@@ -1,5 +1,6 @@
 import io
 import os
+from functools import partial
 from unittest.mock import patch
 
 from freezegun import freeze_time
@@ -226,12 +227,15 @@ class TestVaultHostile(VaultCase):
         self.lead = self.create_lead("Forged lead", email_from="a@b.example")
         self.entry = self.vault(self.lead)
 
-    def forge(self, change_tables=None, change_rows=None, trusted=False):
+    def forge(
+        self, change_tables=None, change_rows=None, trusted=False, change_meta=None
+    ):
         """Replace the object by a sound one with another content.
 
         :param change_tables: callable that changes the list of the header's tables
         :param change_rows: callable that changes ``{table: rows}``
         :param trusted: as if somebody could also change what Odoo's database knows
+        :param change_meta: callable that changes what is said besides the rows
         """
         bundle = self.entry.bundle_id
         with bundle._open_reader() as reader:
@@ -243,6 +247,8 @@ class TestVaultHostile(VaultCase):
             change_tables(tables)
         if change_rows:
             change_rows(rows, {t.name: [c[0] for c in t.columns] for t in tables})
+        if change_meta:
+            change_meta(meta)
         spec = Spec(
             database_uuid=header.database_uuid,
             model=header.model,
@@ -305,6 +311,35 @@ class TestVaultHostile(VaultCase):
         summary = self.forge(change_rows=change)
         self.assertEqual(summary.header_digest, digest)
         self.assertForeign(BundleError)
+
+    def test_all_but_the_rows_changed(self):
+        """Another meeting is to belong to the lead: the rows, the header and the
+        length are the very same, and only the place's own digest tells."""
+        values = {"start": "2020-01-01 10:00:00", "stop": "2020-01-01 11:00:00"}
+        meeting, *others = self.env["calendar.event"].create(
+            [{"name": f"Meeting {number}", **values} for number in range(30)]
+        )
+        lead = self.create_lead("Lead with a meeting")
+        meeting.opportunity_id = lead
+        self.lead, self.entry = lead, self.vault(lead)
+
+        def change(other, meta):
+            [back] = meta["back"]
+            self.assertEqual(back[0], "calendar_event")
+            back[3] = other.id
+
+        # Compressed it is now and then a byte longer or shorter.
+        for other in others:
+            summary = self.forge(change_meta=partial(change, other))
+            [place] = summary.entries
+            if place.length == self.entry.place_length:
+                break
+        self.assertEqual(place.offset, self.entry.place_offset)
+        self.assertEqual(place.length, self.entry.place_length)
+        self.assertEqual(place.rows_digest, self.entry.place_rows_digest)
+        self.assertEqual(summary.header_digest, self.entry.bundle_id.header_digest)
+        self.assertForeign()
+        self.assertFalse(other.opportunity_id)
 
     def test_rows_of_users(self):
         self.forge(self.add_users_table, self.add_user)
