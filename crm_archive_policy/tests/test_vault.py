@@ -286,6 +286,45 @@ class TestVault(VaultCase):
         )
         self.assertExactRoundTrip(leads, ["x_page", "x_note"])
 
+    def test_rows_that_point_at_what_cannot_return(self):
+        """What pointed at a row that goes with its owner is emptied, as by a delete."""
+        self.create_ring()
+        lead = self.create_lead("Ring")
+        self.fill_ring(lead)
+        self.execute(
+            "CREATE TABLE x_author (id serial PRIMARY KEY);"
+            "INSERT INTO x_author DEFAULT VALUES;"
+            "ALTER TABLE x_note ADD author_id integer REFERENCES x_author"
+            " ON DELETE CASCADE;"
+            "UPDATE x_note SET author_id = 1 WHERE id IN (SELECT max(best_id)"
+            " FROM x_page)"
+        )
+        entries = self.vault(lead)
+        self.execute("DELETE FROM x_author")
+        entries._restore()
+        kinds = [finding[:3] for finding in entries.restore_report]
+        self.assertEqual(
+            kinds,
+            [["row_gone", "x_note", "author_id"], ["target_gone", "x_page", "best_id"]],
+        )
+        self.assertEqual(
+            self.execute("SELECT count(*), count(best_id) FROM x_page"), [(2, 1)]
+        )
+        self.assertEqual(self.execute("SELECT count(*) FROM x_note"), [(3,)])
+
+    def test_shell_that_points_forward(self):
+        """The row of a contact stays, and may point at a file that comes back."""
+        self.execute(
+            "ALTER TABLE res_partner ADD x_file_id integer REFERENCES ir_attachment"
+            " ON DELETE SET NULL"
+        )
+        contact = self.create_contact("Joan", email="joan@secret.example")
+        file = self.attach(contact, "main.txt", raw=b"main")
+        self.execute(
+            "UPDATE res_partner SET x_file_id = %s WHERE id = %s", file.id, contact.id
+        )
+        self.assertExactRoundTrip(contact, ["ir_attachment"])
+
     # -- the shell ---------------------------------------------------------------
 
     def read_row(self, partner):

@@ -108,9 +108,10 @@ class Restore:
         self._drop_present(table)
         self._resolve_targets(table)
         self._refuse_if_needed()
+        forward = self._get_forward(table)
         if table == self.root and self.kept:
-            self._update_kept(columns)
-        self._insert(table, columns)
+            self._update_kept(columns, forward)
+        self._insert(table, columns, forward)
 
     def _drop_present(self, table):
         """Leave out rows that are there already; refuse ids taken by other rows."""
@@ -143,9 +144,8 @@ class Restore:
             return SQL("true")
         return SQL("s.root <> ALL(%s)", list(self.kept))
 
-    def _insert(self, table, columns):
+    def _insert(self, table, columns, forward):
         """Insert the staged rows; a live row that takes the same place is kept."""
-        forward = self._get_forward(table)
         values = [
             SQL("NULL") if name in forward else self.columns.cast(table, name, kind)
             for name, kind in columns.items()
@@ -180,7 +180,7 @@ class Restore:
 
     # -- rows that stayed ----------------------------------------------------------
 
-    def _update_kept(self, columns):
+    def _update_kept(self, columns, forward):
         """Fill the rows that stayed with what they held."""
         filled = {name: kind for name, kind in columns.items() if name in self.filled}
         if not filled:
@@ -192,7 +192,9 @@ class Restore:
             SQL(
                 "%s = %s",
                 SQL.identifier(name),
-                self.columns.cast(self.root, name, kind),
+                SQL("NULL")
+                if name in forward
+                else self.columns.cast(self.root, name, kind),
             )
             for name, kind in filled.items()
         )
@@ -353,32 +355,57 @@ class Restore:
     def _get_forward(self, table):
         """Return the columns that point at rows which are inserted only later."""
         columns = self.catalog.columns(table)
-        forward = {
-            key.column
+        forward = [
+            key
             for key in self.catalog.keys_from(table)
             if key.target != table
             and self._comes_later(key)
             and self.staging.position(table, key.column) is not None
             and not columns[key.column].required
-        }
-        self._forward += [(table, column) for column in forward]
-        return forward
+        ]
+        self._forward += forward
+        return {key.column for key in forward}
 
     def _point_forward(self):
-        for table, column in self._forward:
-            kind = self.catalog.columns(table)[column].type
+        """Fill the columns that had to wait for the rows they point at."""
+        for key in self._forward:
+            self._empty_missing(key)
+            # Of a row that stayed only some columns come back.
+            filled = key.table == self.root and key.column in self.filled
+            kind = self.catalog.columns(key.table)[key.column].type
             self._execute(
-                table,
+                key.table,
                 SQL(
                     "UPDATE %s live SET %s = %s FROM crm_archive_staging s"
-                    " WHERE %s AND live.id = s.id AND %s IS NOT NULL",
-                    SQL.identifier(table),
-                    SQL.identifier(column),
-                    self.columns.cast(table, column, kind),
-                    self.staging.rows(table),
-                    self.staging.value(table, column),
+                    " WHERE %s AND %s AND live.id = s.id AND %s IS NOT NULL",
+                    SQL.identifier(key.table),
+                    SQL.identifier(key.column),
+                    self.columns.cast(key.table, key.column, kind),
+                    self.staging.rows(key.table),
+                    SQL("true") if filled else self._not_kept(key.table),
+                    self.staging.value(key.table, key.column),
                 ),
             )
+
+    def _empty_missing(self, key):
+        """Let go of rows that were to come later and have been left out since."""
+        if key.action == CASCADE:
+            return  # the row that points would have to go too: the database refuses
+        value = SQL("(%s)::bigint", self.staging.value(key.table, key.column))
+        missing = self.env.execute_query(
+            SQL(
+                "SELECT %s, count(*) FROM crm_archive_staging s"
+                " WHERE %s AND %s IS NOT NULL AND NOT EXISTS"
+                " (SELECT 1 FROM %s target WHERE target.id = %s) GROUP BY 1",
+                value,
+                self.staging.rows(key.table),
+                value,
+                SQL.identifier(key.target),
+                value,
+            )
+        )
+        if missing:
+            self._let_go(key, dict(missing))
 
     def _refer_back(self):
         """Let rows that referred to the records refer to them again."""
