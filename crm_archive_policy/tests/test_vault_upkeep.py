@@ -238,7 +238,7 @@ class TestDrill(UpkeepRunCase):
         self.vault(leads)
         timeouts = []
 
-        def insert(restore, table, columns):
+        def insert(restore, *args):
             restore.env.cr.execute("SHOW lock_timeout")
             timeouts.append(restore.env.cr.fetchone()[0])
             raise LockNotAvailable
