@@ -1,13 +1,10 @@
 import os
 
-from werkzeug.exceptions import Conflict
-from werkzeug.wsgi import FileWrapper
-
 from odoo import http
-from odoo.exceptions import AccessError, MissingError, UserError
-from odoo.http import content_disposition, request
+from odoo.http import request
 
 from ..models.entry_content import IMAGE_TYPES
+from .download import answer_errors, stream
 
 
 class CrmArchiveController(http.Controller):
@@ -38,6 +35,7 @@ class CrmArchiveController(http.Controller):
             size,
             row["name"] or str(attachment_id),
             row["mimetype"] if is_picture else None,
+            inline=is_picture,
         )
 
     @http.route(
@@ -55,40 +53,3 @@ class CrmArchiveController(http.Controller):
         part = request.env["crm.archive.export.part"].browse(part_id)
         file, name = answer_errors(part._get_file)
         return stream(file, os.fstat(file.fileno()).st_size, name)
-
-
-def answer_errors(act):
-    """Do something, and answer refusals in the terms of HTTP.
-
-    Whether an entry exists is nobody's business who may not see it.
-    """
-    try:
-        return act()
-    except (AccessError, MissingError) as error:
-        raise request.not_found() from error
-    except UserError as error:
-        raise Conflict(str(error)) from error
-
-
-def stream(file, size, name, mimetype=None):
-    """Answer with a file, so that a browser runs nothing of what is in it.
-
-    :param file: open binary file, closed at the end
-    :param int size: bytes
-    :param str name: name to save it under
-    :param mimetype: show it in the page as this; ``None`` to save it
-    """
-    return request.make_response(
-        FileWrapper(file, 1 << 18),
-        [
-            ("Content-Type", mimetype or "application/octet-stream"),
-            ("Content-Length", str(size)),
-            (
-                "Content-Disposition",
-                content_disposition(name, "inline" if mimetype else "attachment"),
-            ),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Content-Security-Policy", "default-src 'none'; sandbox"),
-            ("Cache-Control", "private, no-store"),
-        ],
-    )

@@ -255,16 +255,7 @@ class CrmArchiveMixin(models.AbstractModel):
 
         :return: window action
         """
-        self.env["crm.archive.purge"]._check_may_ask()
-        self.check_access("read")
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Ask for a Purge"),
-            "res_model": "crm.archive.purge.ask",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"active_model": self._name, "active_ids": self.ids},
-        }
+        return self.env["crm.archive.purge.ask"]._get_action_for(self)
 
     def action_archive_erase(self):
         """Open the dialog that finds everything about the person.

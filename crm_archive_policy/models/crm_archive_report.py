@@ -141,6 +141,14 @@ class CrmArchiveReport(models.Model):
             domain &= Domain("user_id", "=", self.user_id.id)
         return domain & Domain("company_id", "in", [*self.company_ids.ids, False])
 
+    def _get_lines_file(self):
+        """Return the lines as an open CSV file; that they were taken is noted.
+
+        :raise AccessError: when the person may not see the report or the log
+        """
+        self.check_access("read")
+        return self.env["crm.archive.log"]._export_csv(self._get_lines_domain())
+
     def _get_period_domain(self):
         """Return the domain of the period: days of UTC, wherever the reader lives.
 

@@ -30,6 +30,24 @@ class CrmArchivePurgeAsk(models.TransientModel):
     held_count = fields.Integer("On Legal Hold", compute="_compute_counts")
 
     @api.model
+    def _get_action_for(self, records):
+        """Return the window action that asks for the purge of records.
+
+        :param records: contacts, leads or entries of the vault
+        :raise AccessError: when the person may not ask, or not see them
+        """
+        self.env["crm.archive.purge"]._check_may_ask()
+        records.check_access("read")
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Ask for a Purge"),
+            "res_model": self._name,
+            "view_mode": "form",
+            "target": "new",
+            "context": {"active_model": records._name, "active_ids": records.ids},
+        }
+
+    @api.model
     def _get_records(self):
         """Return the chosen records: of one model, or lines of the vault's index."""
         name = self.env.context.get("active_model")
