@@ -22,6 +22,9 @@ from . import test_company
 from . import test_cost
 from . import test_trigger
 from . import test_vault_rewrite
+from . import test_vault_drill
+from . import test_vault_verify
+from . import test_vault_sweep
 from . import test_vault_upkeep
 from . import test_store
 from . import test_store_keys

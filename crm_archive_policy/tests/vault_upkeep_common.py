@@ -10,6 +10,9 @@ from odoo.tools import SQL
 from ..lib.bundle import keyring_key, object_key
 from .common import ArchiveCase
 
+#: The activity that tells the person in charge of a store.
+ACTIVITY = "crm_archive_policy.mail_activity_type_vault"
+
 
 class UpkeepCase(ArchiveCase):
     """A vault in a folder, which a test can damage, and one in the database."""
@@ -136,3 +139,20 @@ class UpkeepCase(ArchiveCase):
             )
             rows[table] = self.env.cr.fetchall()
         return rows
+
+
+class UpkeepRunCase(UpkeepCase):
+    """The scheduled actions that look after the vault."""
+
+    def run_upkeep(self, kind):
+        """Run a scheduled action as its worker does; return the newest run."""
+        with self.enter_registry_test_mode():
+            self.env.ref(f"crm_archive_policy.ir_cron_{kind}").method_direct_trigger()
+        self.env.invalidate_all()
+        return self.env["crm.archive.run"].search([("kind", "=", kind)], limit=1)
+
+    def assertRung(self, store, count=1):
+        self.assertEqual(len(store.activity_search([ACTIVITY])), count)
+
+    def find_entries(self, leads):
+        return self.env["crm.archive.entry"]._find_for("crm.lead", leads.ids)
