@@ -102,3 +102,8 @@ from . import crm_archive_log_export
 from . import crm_archive_history_button
 from . import crm_archive_access_review
 from . import res_config_settings_audit
+from . import crm_archive_growth
+from . import res_users_settings
+from . import crm_archive_overview
+from . import crm_archive_overview_pending
+from . import crm_archive_overview_health

@@ -47,3 +47,4 @@ from . import test_audit_changes
 from . import test_audit_reads
 from . import test_audit_report
 from . import test_audit_cli
+from . import test_overview

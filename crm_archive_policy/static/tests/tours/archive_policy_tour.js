@@ -60,6 +60,11 @@ registry.category("web_tour.tours").add("crm_archive_policy", {
             trigger: ".o_arrow_button_current:contains(Done)",
         },
         {
+            trigger: "[data-menu-xmlid='crm_archive_policy.crm_archive_menu_records']",
+            content: "open the menu of records",
+            run: "click",
+        },
+        {
             trigger: "[data-menu-xmlid='crm_archive_policy.crm_archive_menu_leads']",
             run: "click",
         },
