@@ -352,13 +352,24 @@ class CrmArchiveRun(models.Model):
         except OperationalError:
             raise
         except Exception as error:  # noqa: BLE001 - any module's override may raise
-            if getattr(error, "retry", False):
-                raise  # a store that does not answer: no record is to blame
+            if self._concerns_all(error):
+                raise
             if len(records) == 1:
                 self._note_error(records, error)
                 return records.browse()
         half = len(records) // 2
         return self._each(records[:half], act) | self._each(records[half:], act)
+
+    def _concerns_all(self, error):
+        """Tell whether no record is to blame, so that the run as a whole waits.
+
+        :param error: what was raised, say by a store that does not answer
+        """
+        return getattr(error, "retry", False)
+
+    def _get_progress(self):
+        """Return a number that grows whenever something is done for good."""
+        return self.done_count
 
     def _archive_batch(self, records):
         policy = self.policy_id

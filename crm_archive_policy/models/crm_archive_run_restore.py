@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 
 from ..vault.report import RestoreRefused
-from .vault_errors import VAULT_ERRORS, vault_error
+from .vault_errors import VAULT_ERRORS, concerns_all, vault_error
 from .vault_findings import describe
 
 #: Records restored in one transaction.
@@ -94,6 +94,18 @@ class CrmArchiveRun(models.Model):
         records = entries._restore(replacements, options.get("details"))
         self._count(restored_count=len(records))
         return entries
+
+    def _get_progress(self):
+        """Records that are refused are looked at again at each attempt."""
+        return (
+            self.restored_count if self.kind == "restore" else super()._get_progress()
+        )
+
+    def _concerns_all(self, error):
+        """A key or a store that is not there is told once, not for each record."""
+        if self.kind == "restore" and concerns_all(error):
+            return True
+        return super()._concerns_all(error)
 
     def _note_error(self, record, error):
         """Say what a refused restore means, in words."""

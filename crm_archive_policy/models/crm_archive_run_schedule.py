@@ -114,7 +114,12 @@ class CrmArchiveRun(models.Model):
                 due_ids = self._find_due_ids()
             if self.state == "waiting":
                 self._begin(len(due_ids) + self._count_open())
-            return due_ids, self._step(due_ids)
+            before = self._get_progress()
+            finished = self._step(due_ids)
+            if self.try_count and self._get_progress() > before:
+                # What fails next is another trouble, and has all its attempts.
+                self.try_count = 0
+            return due_ids, finished
         except OperationalError:
             raise
         except Exception as error:

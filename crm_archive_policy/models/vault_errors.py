@@ -4,11 +4,30 @@ from contextlib import contextmanager
 
 from odoo.exceptions import UserError
 
-from ..lib.errors import BundleError
-from ..lib.stores import StoreError
+from ..lib.errors import (
+    BundleError,
+    BundleKeyDestroyed,
+    BundleKeyError,
+    BundleUnsupported,
+)
+from ..lib.stores import ObjectExists, ObjectNotFound, StoreError
 
 #: What callers may catch from the library.
 VAULT_ERRORS = (StoreError, BundleError)
+
+#: Troubles of a store, a master key or the server, whatever record is asked for.
+_OF_ALL = (StoreError, BundleKeyError, BundleUnsupported)
+#: Those among them that are the trouble of one bundle or one record.
+_OF_ONE = (ObjectNotFound, ObjectExists, BundleKeyDestroyed)
+
+
+def concerns_all(error):
+    """Tell whether the next record would fail for the same reason.
+
+    :param error: an error of the library, or what :func:`vault_error` made of it
+    """
+    error = error if isinstance(error, VAULT_ERRORS) else error.__cause__
+    return isinstance(error, _OF_ALL) and not isinstance(error, _OF_ONE)
 
 
 def vault_error(env, error):

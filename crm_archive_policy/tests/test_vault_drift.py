@@ -487,6 +487,37 @@ class TestVaultTargets(DriftCase):
         findings = self.restore(entries)
         self.assertIn(("target_gone", "crm_lead", "partner_id"), findings)
 
+    def test_merged_twice(self):
+        """A number that came back after a merge is where the last merge took it."""
+        merges = self.env["crm.archive.merge"]
+        first, second, third = (self.create_contact(name) for name in "ABC")
+        merges._remember(first, second)
+        merges._remember(first, third)
+        self.assertEqual(merges._follow("res.partner", first.id), third.id)
+
+    def test_merges_of_another_model(self):
+        """The same number is somebody else there."""
+        contact, other = (self.create_contact(name) for name in "AB")
+        first, second = contact.id + 10**6, contact.id + 10**6 + 1
+        for model, source, target in (
+            ("crm.lead", first, contact.id),
+            ("res.partner", first, second),
+            ("crm.lead", second, contact.id),
+        ):
+            self.execute(
+                "INSERT INTO crm_archive_merge (res_model, source_id, target_id)"
+                " VALUES (%s, %s, %s)",
+                *(model, source, target),
+            )
+        follow = self.env["crm.archive.merge"]._follow
+        self.assertIsNone(follow("res.partner", first))
+        self.execute(
+            "UPDATE crm_archive_merge SET target_id = %s WHERE source_id = %s"
+            " AND res_model = 'res.partner'",
+            *(other.id, first),
+        )
+        self.assertEqual(follow("res.partner", first), other.id)
+
     def test_lead_merged(self):
         """What points at a lead that was merged into an opportunity points there."""
         first = self.create_lead("First", type="lead")

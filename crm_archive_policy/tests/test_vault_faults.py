@@ -1,7 +1,7 @@
 import errno
 import os
 from datetime import timedelta
-from functools import partial
+from functools import partial, partialmethod
 from pathlib import Path
 from unittest.mock import patch
 
@@ -16,15 +16,18 @@ from ..lib import codec, faults, frames
 from ..lib.bundle import (
     BundleCorrupt,
     BundleForeign,
+    BundleKeyDestroyed,
     BundleKeyError,
     BundleTooLarge,
     BundleTruncated,
+    Keyring,
     Spec,
     object_key,
 )
 from ..lib.header import Header
-from ..lib.stores import LocalStore, ObjectNotFound, StoreFull
-from ..models import crm_archive_bundle
+from ..lib.stores import LocalStore, ObjectNotFound, StoreFull, StoreTemporary
+from ..models import crm_archive_bundle, crm_archive_run_restore
+from ..vault.report import RestoreRefused
 from .vault_upkeep_common import UpkeepCase
 
 SCHEDULE = "odoo.addons.crm_archive_policy.models.crm_archive_run_schedule"
@@ -185,6 +188,49 @@ class TestStoreFails(FaultCase):
         )
         told = message.notified_partner_ids
         self.assertLessEqual(self.officer.partner_id | self.manager.partner_id, told)
+
+    def test_attempts_begin_anew_after_progress(self):
+        """Four troubles in a long run are no reason to give up."""
+        leads = self.make_due()
+        self.run_cron()
+        entries = self.find_entries(leads)
+        run = self.env["crm.archive.run"]._start_restore(entries, {}, {})
+        fails = patch.object(LocalStore, "_open", lambda *args: fail(errno.EIO))
+        self.patch(crm_archive_run_restore, "RESTORE_BATCH", 1)
+        with fails:
+            for attempt in (1, 2):
+                self.run_again(run)
+                self.assertEqual(run.try_count, attempt)
+        bring_back = partialmethod(self.fail_second, [], type(entries)._restore)
+        with patch.object(type(entries), "_restore", bring_back):
+            self.run_again(run)
+        self.assertEqual((run.state, run.restored_count), ("waiting", 1))
+        self.assertEqual(run.try_count, 1, "the first since something was done")
+
+    @staticmethod
+    def fail_second(entries, calls, restore, *args):
+        calls.append(entries)
+        if len(calls) == 2:
+            raise StoreTemporary("no answer")
+        return restore(entries, *args)
+
+    def test_nothing_done_is_no_progress(self):
+        """What is refused again at each attempt does not make them endless."""
+        leads = self.make_due()
+        self.run_cron()
+        entries = self.find_entries(leads)
+        run = self.env["crm.archive.run"]._start_restore(entries, {}, {})
+        self.patch(crm_archive_run_restore, "RESTORE_BATCH", 1)
+        for attempt in (1, 2):
+            bring_back = partialmethod(self.fail_second, [], self.refuse)
+            with patch.object(type(entries), "_restore", bring_back):
+                self.run_again(run)
+            self.assertEqual((run.state, run.try_count), ("waiting", attempt))
+            self.assertEqual(run.done_count, attempt)
+
+    @staticmethod
+    def refuse(entries, *args):
+        raise RestoreRefused([])
 
     def test_conflict_is_tried_again_at_once(self):
         """The plan of the run is as it was before the step that was rolled back."""
@@ -427,12 +473,37 @@ class TestKeys(FaultCase):
         self.set_server(master_keys="")
         entries = self.find_entries(self.leads)
         run = self.env["crm.archive.run"]._start_restore(entries, {}, {})
-        with mute_logger(RUN):
+        with mute_logger(RUN, SCHEDULE):
             self.run_cron()
-        self.assertEqual((run.state, run.error_count), ("done", 3))
-        self.assertIn("master key", run.error_ids[0].message)
+        # Told once; no record is to blame, so none is noted.
+        self.assertEqual((run.state, run.error_count), ("waiting", 0))
+        self.assertIn("master key is missing", run.error)
         self.assertStillVaulted(self.leads)
         self.assertEqual(self.bundle.state, "used")
+        self.set_master_key()
+        self.run_again(run)
+        self.assertEqual((run.state, run.restored_count), ("done", 3))
+
+    def test_destroyed_for_a_run(self):
+        """The key of one record is the trouble of that record only."""
+        entries = self.find_entries(self.leads)
+        run = self.env["crm.archive.run"]._start_restore(entries, {}, {})
+        destroyed = patch.object(
+            Keyring,
+            "data_key",
+            autospec=True,
+            side_effect=partial(self.destroy_one, Keyring.data_key),
+        )
+        with destroyed, mute_logger(RUN):
+            self.run_cron()
+        self.assertEqual((run.state, run.error_count), ("done", 1))
+        self.assertEqual(run.restored_count, 2)
+        self.assertIn("erased for good", run.error_ids.message)
+
+    def destroy_one(self, get_key, keyring, record_id, *args):
+        if record_id == self.leads[1].id:
+            raise BundleKeyDestroyed("its key was destroyed")
+        return get_key(keyring, record_id, *args)
 
     def test_no_key_to_write_with(self):
         leads = self.archive_leads()
