@@ -7,6 +7,7 @@ from ..vault.capture import discover
 from ..vault.catalog import fix_text_format
 from ..vault.graph import Graph
 from ..vault.removal import VaultConflict, blank, find_late, remove
+from .crm_archive_permit import PERMIT, Permit
 from .query_tools import path_to_sql
 
 #: What the index keeps of a record's place in its bundle, and the type in SQL.
@@ -131,10 +132,12 @@ class Written:
     def _prepare_deletion(self, records):
         """Ask what core asks before it deletes, and note what depends on the records.
 
-        As ``BaseModel.unlink()`` does.
+        As ``BaseModel.unlink()`` does. The retention goes on in the vault: it forbids
+        a deletion, which this is not.
         """
-        for check in records._ondelete_methods:
-            check(records)
+        moving = records.with_context(**{PERMIT: Permit(records)})
+        for check in moving._ondelete_methods:
+            check(moving)
         for field in records._fields.values():
             self.env.remove_to_compute(field, records)
         records._recompute_dependants(before=True)
