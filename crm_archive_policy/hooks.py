@@ -41,7 +41,7 @@ def uninstall_hook(env):
     :raise UserError: while records are in the vault
     """
     refuse_while_vaulted(env)
-    for model_name in LIFECYCLE_MODELS:
+    for model_name in env["crm.archive.policy"]._get_lifecycle_models():
         env.cr.execute(
             SQL(
                 """
@@ -70,7 +70,7 @@ def uninstall_hook(env):
         DROP FUNCTION IF EXISTS crm_archive_log_refuse() CASCADE;
         """
     )
-    untie(env, LIFECYCLE_MODELS)
+    untie(env)
     # Whatever is left there belongs to records that are live again, or purged.
     DatabaseStore(database_uuid="", cursor=env.cr).drop_schema()
     env.invalidate_all()

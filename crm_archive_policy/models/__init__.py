@@ -67,6 +67,7 @@ from . import crm_archive_purge_certificate
 from . import crm_archive_person
 from . import crm_archive_bundle_destroy
 from . import crm_archive_entry_owner
+from . import crm_archive_joined
 from . import crm_archive_entry_read
 from . import crm_archive_entry_search
 from . import crm_archive_mixin_entry

@@ -26,18 +26,21 @@ class CrmArchiveDataQuality(models.AbstractModel):
     _inherit = ["crm.archive.interaction"]
     _description = "Data Quality"
 
-    # Equality look-ups of duplicates and of people who get in touch again. Phone
-    # numbers of leads have core's own index.
-    _duplicate_email_idx = models.Index(
-        "(email_normalized) WHERE email_normalized IS NOT NULL"
-    )
+    @api.model
+    def _has_contact_keys(self):
+        """Tell whether the model has what tells duplicates and people who return:
+        the fields of ``mail.thread.blacklist`` and ``mail.thread.phone``."""
+        return {*DUPLICATE_KEYS, "archive_duplicate_of_id"} <= self._fields.keys()
 
     @api.model
     def _get_interaction_sources(self):
         """Whoever was kept lives on for its duplicate as well: they may have been
         in touch with that one only."""
+        sources = super()._get_interaction_sources()
+        if not self._has_contact_keys():
+            return sources
         return [
-            *super()._get_interaction_sources(),
+            *sources,
             InteractionSource(
                 self._name,
                 "archive_duplicate_of_id",
@@ -53,7 +56,9 @@ class CrmArchiveDataQuality(models.AbstractModel):
     @api.model
     def _get_contact_data_fields(self):
         """Return the fields of which any is a way to reach somebody."""
-        return [self._primary_email, "phone", "website", "street", "city", "zip"]
+        email = getattr(self, "_primary_email", "email")
+        names = [email, "phone", "website", "street", "city", "zip"]
+        return [name for name in names if name in self._fields]
 
     @api.model
     def _get_unreachable_domain(self):

@@ -252,8 +252,11 @@ class CrmArchiveHold(models.Model):
 
     @api.model
     def _get_list_field(self, model_name):
-        """Return the name of the field that lists records of a model."""
-        return LIST_FIELDS[model_name]
+        """Return the name of the field that lists records of a model.
+
+        :return: ``None`` for other modules' models, which are held by a domain
+        """
+        return LIST_FIELDS.get(model_name)
 
     def _get_listed(self):
         """Return the records listed by hand, as ``{model name: records}``."""

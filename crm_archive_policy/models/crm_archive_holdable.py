@@ -156,10 +156,18 @@ class CrmArchiveHoldable(models.AbstractModel):
         self.env["crm.archive.hold"].check_access("create")
         self.check_access("read")
         name = self.env["crm.archive.hold"]._get_list_field(self._name)
+        if name:
+            defaults = {f"default_{name}": [(6, 0, self.ids)]}
+        else:
+            defaults = {
+                "default_kind": "domain",
+                "default_res_model": self._name,
+                "default_domain": str([("id", "in", self.ids)]),
+            }
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("New Legal Hold"),
             "res_model": "crm.archive.hold",
             "view_mode": "form",
-            "context": {f"default_{name}": [(6, 0, self.ids)]},
+            "context": defaults,
         }

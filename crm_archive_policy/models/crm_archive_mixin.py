@@ -258,7 +258,7 @@ class CrmArchiveMixin(models.AbstractModel):
         self.check_access("write")  # messages name the records
         records = self.sudo()
         if vals[self._active_name]:
-            action, values = "restore", dict(LIVE_VALUES)
+            action, values = "restore", self._get_live_values()
             moving = records.filtered(lambda r: r.archive_state == "archived")
             groups = {frozenset(): moving}
         else:
@@ -343,6 +343,14 @@ class CrmArchiveMixin(models.AbstractModel):
     # ------------------------------------------------------------
 
     @api.model
+    def _get_live_values(self):
+        """Return what a record of this model holds while nothing of it is archived.
+
+        A model that does not look for duplicates has no field for them.
+        """
+        return {k: v for k, v in LIVE_VALUES.items() if k in self._fields}
+
+    @api.model
     def _prepare_archived_values(self):
         """Return the lifecycle fields of a record that is archived now."""
         return {
@@ -415,7 +423,7 @@ class CrmArchiveMixin(models.AbstractModel):
             snapshot = dict(snapshot)
             active = snapshot.pop(self._active_name, True)
             group._move(
-                {**LIVE_VALUES, **snapshot},
+                {**self._get_live_values(), **snapshot},
                 {self._active_name: True} if active else None,
             )
         return records

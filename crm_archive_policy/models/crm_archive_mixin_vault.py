@@ -29,6 +29,18 @@ KEPT_COLUMNS = frozenset(
     ]
 )
 
+#: Columns of the vault's index that a model fills when it has a field like that.
+INDEXED_ALIKE = (
+    "company_id",
+    "country_id",
+    "email",
+    "email_normalized",
+    "partner_id",
+    "phone",
+    "phone_sanitized",
+    "user_id",
+)
+
 #: Of those, what a restore takes from the vault nevertheless.
 RESTORED_COLUMNS = frozenset(["archive_state", "write_date", "write_uid"])
 
@@ -131,10 +143,14 @@ class CrmArchiveMixin(models.AbstractModel):
     def _get_archive_entry_paths(self):
         """Return where the index of the vault takes its columns from.
 
+        Whatever the model calls by the same name as the index is taken as it is.
+
         :return: dict ``{field of crm.archive.entry: dotted path of this model}``
         """
+        alike = {name: name for name in INDEXED_ALIKE if self._is_indexed_alike(name)}
         return {
-            "company_id": "company_id",
+            "name": self._rec_name or "id",
+            **alike,
             "record_date": "create_date",
             "archive_date": "archive_date",
             "archive_user_id": "archive_user_id",
@@ -144,6 +160,17 @@ class CrmArchiveMixin(models.AbstractModel):
             "retention_date": "retention_date",
             "is_restricted": "archive_restricted",
         }
+
+    @api.model
+    def _is_indexed_alike(self, name):
+        """Tell whether a stored field is of the type that the index has."""
+        field, indexed = self._fields.get(name), self.env["crm.archive.entry"]._fields
+        return bool(
+            field
+            and field.store
+            and field.type == indexed[name].type
+            and field.comodel_name == indexed[name].comodel_name
+        )
 
     def _check_vaultable(self):
         """Refuse what must not leave the live tables.

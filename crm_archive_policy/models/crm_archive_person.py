@@ -62,32 +62,43 @@ class CrmArchivePerson(models.AbstractModel):
         match = (name or "").strip(), email, re.sub(r"\D", "", phone or "")
         if not any(match):
             return []
-        found, partners = [], self.env["res.partner"]
-        for model_name in ("res.partner", "crm.lead"):
-            model = self.env[model_name].with_context(active_test=False)
-            domain = self._get_domain(model, *match)
-            if model_name == "crm.lead" and partners:
-                domain |= Domain("partner_id", "in", partners.ids)
-            records = model.search(domain, order="id")
-            if model_name == "res.partner":
-                partners = records
-            found.append(records)
+        model_names = [
+            name
+            for name in self.env["crm.archive.policy"]._get_lifecycle_models()
+            if self.env[name].has_access("read")
+        ]
         entries = self.env["crm.archive.entry"]
-        domain = self._get_domain(entries, *match)
-        if partners:
-            domain |= Domain("partner_id", "in", partners.ids)
-        entries = entries.search(Domain("state", "=", "vaulted") & domain, order="id")
+        partners = self._search(self.env["res.partner"], match)
+        entries = self._search(entries, match, partners.ids)
         shells = entries.filtered(lambda entry: entry.res_model == "res.partner")
+        # Those of somebody who is in the vault: the row that stayed links them.
+        linked = [*partners.ids, *shells.mapped("res_id")]
         if shells:
-            # Leads of somebody who is in the vault: the row that stayed links them.
-            leads = self.env["crm.lead"].with_context(active_test=False)
-            ids = shells.mapped("res_id")
-            found[1] |= leads.search([("partner_id", "in", ids)], order="id")
-            others = Domain("state", "=", "vaulted") & Domain("partner_id", "in", ids)
-            entries |= entries.search(others, order="id")
+            entries |= self._search(entries, match, linked)
         # A row that stands for a record in the vault is found as that record.
-        found[0] = found[0].filtered(lambda p: p.archive_state != "vaulted")
+        found = [partners.filtered(lambda p: p.archive_state != "vaulted")]
+        for name in model_names:
+            if name != "res.partner":
+                records = self._search(self.env[name], match, linked)
+                found.append(
+                    records.filtered(lambda record: record.archive_state != "vaulted")
+                )
         return [records for records in (*found, entries) if records]
+
+    @api.model
+    def _search(self, model, match, partner_ids=()):
+        """Find records of one model by what they show, or by whom they belong to.
+
+        :param model: a model with a lifecycle, or the index of the vault
+        :param match: name, e-mail address and phone number
+        :param partner_ids: contacts whose records are the person's
+        """
+        domain = self._get_domain(model, *match)
+        if partner_ids and "partner_id" in model._fields:
+            domain |= Domain("partner_id", "in", list(partner_ids))
+        if model._name == "crm.archive.entry":
+            domain &= Domain("state", "=", "vaulted")
+        return model.with_context(active_test=False).search(domain, order="id")
 
     @api.model
     def _get_domain(self, model, name, email, phone):
@@ -96,7 +107,8 @@ class CrmArchivePerson(models.AbstractModel):
         for field in ("email", "email_from"):
             if email and field in model._fields and model._fields[field].store:
                 domain |= Domain(field, "ilike", email)
-        if phone and len(phone) >= PHONE_DIGITS:
+        has_phone = "phone" in model._fields and model._fields["phone"].store
+        if has_phone and phone and len(phone) >= PHONE_DIGITS:
             domain |= as_domain(lambda alias: self._has_phone(alias, phone))
         if name:
             for field in self._get_name_fields(model._name):
@@ -105,12 +117,19 @@ class CrmArchivePerson(models.AbstractModel):
 
     @api.model
     def _get_name_fields(self, model_name):
-        """Return the fields that hold the name of a person."""
-        return {
+        """Return the fields that hold the name of a person.
+
+        Other modules' models are asked: nobody else knows whether theirs are named
+        after people.
+        """
+        names = {
             "res.partner": ("name",),
             "crm.lead": ("contact_name", "partner_name"),
             "crm.archive.entry": ("name", "contact_name", "partner_name"),
-        }[model_name]
+        }
+        if model_name in names:
+            return names[model_name]
+        return self.env[model_name]._get_archive_person_fields()
 
     @staticmethod
     def _has_phone(alias, digits):

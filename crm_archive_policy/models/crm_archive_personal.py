@@ -58,9 +58,17 @@ class CrmArchiveMixin(models.AbstractModel):
         return frozenset()
 
     @api.model
+    def _get_archive_person_fields(self):
+        """Return the fields that hold the name of a person, to be found by it.
+
+        :return: tuple of names of stored text fields
+        """
+        return ()
+
+    @api.model
     def _get_archive_name_columns(self):
         """Return the columns that get a number instead of a name."""
-        return ("name",)
+        return (self._rec_name,) if self._rec_name else ()
 
     @api.model
     def _is_archive_personal(self, name):

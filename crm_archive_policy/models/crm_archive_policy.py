@@ -7,7 +7,8 @@ from odoo.tools import SQL
 
 from .query_tools import DOMAIN_ERRORS, as_domain, id_array, identifier_id, parse_domain
 
-#: Models whose records have a lifecycle; other modules extend the list.
+#: The models this add-on gives a lifecycle itself; other modules' join by inheriting
+#: the mixin.
 LIFECYCLE_MODELS = ("res.partner", "crm.lead")
 
 
@@ -178,9 +179,13 @@ class CrmArchivePolicy(models.Model):
             if policy.model_name not in self._get_lifecycle_models():
                 raise ValidationError(
                     self.env._(
-                        "“%(model)s” has no archive lifecycle. Choose contacts or "
-                        "leads.",
+                        "“%(model)s” has no archive lifecycle. Choose one of: "
+                        "%(models)s.",
                         model=policy.model_id.name,
+                        models=", ".join(
+                            self.env["ir.model"]._get(name).name
+                            for name in self._get_lifecycle_models()
+                        ),
                     )
                 )
 
@@ -221,8 +226,17 @@ class CrmArchivePolicy(models.Model):
 
     @api.model
     def _get_lifecycle_models(self):
-        """Return the names of the models that policies may be written for."""
-        return list(LIFECYCLE_MODELS)
+        """Return the names of the models that policies may be written for.
+
+        Whatever inherits the mixin has joined: this add-on's own models first.
+        """
+        registry = self.env.registry
+        joined = (
+            name
+            for name in registry.descendants(["crm.archive.mixin"], "_inherit")
+            if not registry[name]._abstract and name not in LIFECYCLE_MODELS
+        )
+        return [*LIFECYCLE_MODELS, *sorted(joined)]
 
     def _get_model(self):
         """Return the model, as the responsible sees it in the policy's company.

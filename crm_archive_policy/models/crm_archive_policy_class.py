@@ -104,6 +104,8 @@ class CrmArchivePolicy(models.Model):
             records.sudo().fetch(["expected_revenue"])  # and no other column
             return {lead.id: lead.expected_revenue for lead in records.sudo()}
         revenue = defaultdict(float)
+        if records._name != "res.partner":
+            return revenue
         for model, partner, amount, domain in self._get_revenue_sources():
             if model not in self.env:
                 continue
@@ -166,7 +168,7 @@ class CrmArchivePolicy(models.Model):
         """
         groups, colors = defaultdict(list), {}
         for name, (color, *paths) in DIMENSIONS.items():
-            path = paths[records._name == "crm.lead"]
+            path = records._get_archive_dimension_path(paths)
             if self[name] and path:
                 label = self._fields[name].string
                 for value, ids in self._group_by_path(records, path).items():
@@ -243,3 +245,22 @@ class CrmArchivePolicy(models.Model):
             label = f"{low:,.0f} – {high:,.0f}" if high else f"≥ {low:,.0f}"
             groups[label].append(record.id)
         return groups
+
+
+class CrmArchiveMixin(models.AbstractModel):
+    """Where a model keeps what its records are classified by."""
+
+    _inherit = "crm.archive.mixin"
+
+    @api.model
+    def _get_archive_dimension_path(self, paths):
+        """Return the path of one dimension, as far as this model has it.
+
+        :param paths: as known from contacts and from leads, see :data:`DIMENSIONS`
+        :return: path of stored many2one fields, or None
+        """
+        by_model = dict(zip(("res.partner", "crm.lead"), paths, strict=True))
+        if self._name in by_model:
+            return by_model[self._name]
+        alike = (path for path in paths if path and path.split(".")[0] in self._fields)
+        return next(alike, None)

@@ -155,6 +155,8 @@ class CrmArchivePolicy(models.Model):
         the blacklist, and those that this run has written to already.
         """
         recipients = {}
+        if not records._has_contact_keys():
+            return recipients
         for record in records:
             if record.email_normalized and not record.message_bounce:
                 recipients.setdefault(record.email_normalized, record.id)

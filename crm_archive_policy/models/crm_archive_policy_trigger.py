@@ -24,6 +24,14 @@ DATA_PROBLEMS = (
     "find_unreachable",
 )
 
+#: Field that a model needs for a data problem to be found.
+PROBLEM_FIELDS = {
+    **dict.fromkeys(DUPLICATE_PROBLEMS, "archive_duplicate_of_id"),
+    "find_bounced": "message_bounce",
+    "find_blacklisted": "is_blacklisted",
+    "find_unreachable": "phone",
+}
+
 #: Dates that tell when a lead was closed, the best first: leads that were imported
 #: or lost by other means than the button have no closing date.
 CLOSED_DATES = ("date_closed", "date_last_stage_update", "create_date")
@@ -270,6 +278,25 @@ class CrmArchivePolicy(models.Model):
                         policy=policy.name,
                     )
                 )
+
+    @api.constrains("model_id", *DATA_PROBLEMS)
+    def _check_data_problems(self):
+        """Models of other modules need not have what these conditions look at."""
+        for policy in self:
+            known = policy._get_model()._fields
+            for problem in policy._get_problems():
+                if PROBLEM_FIELDS[problem] not in known:
+                    raise ValidationError(
+                        self.env._(
+                            "“%(problem)s” cannot be found out about %(model)s. "
+                            "Leave it empty in the policy “%(policy)s”.",
+                            problem=policy._fields[problem]._description_string(
+                                self.env
+                            ),
+                            model=policy.model_id.name,
+                            policy=policy.name,
+                        )
+                    )
 
     # ------------------------------------------------------------
     # FINDING

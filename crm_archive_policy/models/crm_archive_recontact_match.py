@@ -120,6 +120,8 @@ class CrmArchiveRecontact(models.Model):
         known |= Domain("phone_sanitized", "in", phones)
         for model_name in self.env["crm.archive.policy"]._get_lifecycle_models():
             model = self.env[model_name].sudo().with_context(active_test=False)
+            if not model._has_contact_keys():
+                continue
             query = model._search(Domain("archive_state", "=", "archived") & known)
             names = (
                 "email_normalized",

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from .crm_archive_interaction import InteractionSource
-from .crm_archive_mixin import LIVE_VALUES, TRANSITION, Transition
+from .crm_archive_mixin import TRANSITION, Transition
 from .crm_archive_permit import PERMIT, Permit
 from .query_tools import PREFETCH
 
@@ -22,6 +22,11 @@ class CrmLead(models.Model):
     )
 
     _archive_state_idx = models.Index("(archive_state) WHERE archive_state <> 'live'")
+    # Equality look-ups of duplicates and of people who get in touch again; phone
+    # numbers have core's own index.
+    _duplicate_email_idx = models.Index(
+        "(email_normalized) WHERE email_normalized IS NOT NULL"
+    )
 
     # ------------------------------------------------------------
     # COMPUTE
@@ -62,7 +67,7 @@ class CrmLead(models.Model):
         )
         if losing:
             losing._log_archive("restore", {"how": "lost"})
-            losing._move(dict(LIVE_VALUES))
+            losing._move(self._get_live_values())
         return super()._write_by_others(vals)
 
     def _was_lost(self):

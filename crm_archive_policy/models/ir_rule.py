@@ -1,11 +1,5 @@
 from odoo import api, models
 
-#: The global rules that hide restricted records from everybody else.
-RESTRICTION_RULES = (
-    "crm_archive_policy.crm_lead_rule_archive_restricted",
-    "crm_archive_policy.res_partner_rule_archive_restricted",
-)
-
 
 class IrRule(models.Model):
     """Switches the rules on restricted records on before there is one."""
@@ -21,7 +15,7 @@ class IrRule(models.Model):
         force when it is saved, and so does whatever restricts a record. Nothing takes
         them out of force again.
         """
-        for name in RESTRICTION_RULES:
-            rule = self.sudo().env.ref(name, raise_if_not_found=False)
+        for model_name in self.env["crm.archive.policy"]._get_lifecycle_models():
+            rule = self.env[model_name]._get_restriction_rule()
             if rule and not rule.active:
                 rule.active = True

@@ -22,6 +22,10 @@ class ResPartner(models.Model):
     )
 
     _archive_state_idx = models.Index("(archive_state) WHERE archive_state <> 'live'")
+    # Equality look-ups of duplicates and of people who get in touch again.
+    _duplicate_email_idx = models.Index(
+        "(email_normalized) WHERE email_normalized IS NOT NULL"
+    )
     _duplicate_phone_idx = models.Index(
         "(phone_sanitized) WHERE phone_sanitized IS NOT NULL"
     )

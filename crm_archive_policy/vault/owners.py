@@ -63,11 +63,12 @@ def _tie_table(cr, table, column, owner, function):
     )
 
 
-def untie(env, owners):
-    """Remove the triggers, at uninstallation.
-
-    :param owners: names of models
-    """
-    for owner in owners:
-        function = SQL.identifier(f"crm_archive_tie_{env[owner]._table}")
+def untie(env):
+    """Remove every trigger, at uninstallation: also those of models that are gone."""
+    env.cr.execute(
+        "SELECT proname FROM pg_proc WHERE proname LIKE 'crm\\_archive\\_tie\\_%'"
+        " AND pronamespace = current_schema::regnamespace"
+    )
+    for (name,) in env.cr.fetchall():
+        function = SQL.identifier(name)
         env.cr.execute(SQL("DROP FUNCTION IF EXISTS %s() CASCADE", function))

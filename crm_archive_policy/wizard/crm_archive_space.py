@@ -3,7 +3,6 @@ from odoo.exceptions import AccessError
 from odoo.tools import SQL, human_size
 
 from ..models.big_integer import BigInteger
-from ..models.crm_archive_policy import LIFECYCLE_MODELS
 from ..models.crm_archive_sized import IN_STORE, describe_sizes
 from ..vault.graph import Graph
 from ..vault.space import measure
@@ -87,7 +86,7 @@ class CrmArchiveSpace(models.TransientModel):
     def _get_tables(self):
         """Return the tables that rows leave when records go to the vault."""
         tables = set()
-        for name in LIFECYCLE_MODELS:
+        for name in self.env["crm.archive.policy"]._get_lifecycle_models():
             keeps_row = self.env[name]._archive_keeps_row
             tables |= set(Graph(self.env, name, keeps_row).tables)
         return sorted(tables)
