@@ -7,6 +7,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+#: Folders of clusters begin so; the number of the process that made one follows.
+PREFIX = "crm_archive_pg_"
+
 #: Like PostgreSQL as it comes, but for the disk: a crash of the server loses nothing
 #: that the system still has in memory.
 SETTINGS = """
@@ -52,8 +55,9 @@ class Cluster:
 
         :param str role: its superuser
         """
+        cls.remove_stale(programs)
         # Not where pytest puts things: the server's own user has to get there.
-        cluster = cls(tempfile.mkdtemp(prefix="crm_archive_pg_"), programs)
+        cluster = cls(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}_"), programs)
         if account := _get_account():
             os.chown(cluster.folder, account.pw_uid, account.pw_gid)
         try:
@@ -68,6 +72,16 @@ class Cluster:
             cluster.remove()
             raise
         return cluster
+
+    @classmethod
+    def remove_stale(cls, programs):
+        """Remove clusters whose test was killed before it could do so itself."""
+        for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*_*"):
+            pid = folder.name.removeprefix(PREFIX).partition("_")[0]
+            is_own = folder.is_dir() and not folder.is_symlink()
+            is_ours = is_own and folder.stat().st_uid == _get_owner()
+            if pid.isdigit() and is_ours and not Path("/proc", pid).exists():
+                cls(folder, programs).remove()
 
     @property
     def data(self) -> Path:
@@ -116,6 +130,12 @@ class Cluster:
         if self.is_running():
             self.crash()
         shutil.rmtree(self.folder)
+
+
+def _get_owner():
+    """Return whose the folders of clusters are."""
+    account = _get_account()
+    return account.pw_uid if account else os.geteuid()
 
 
 def _get_account():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from private_cluster import Cluster, find_programs
+from private_cluster import PREFIX, Cluster, find_programs
 from test_vault_crash import FILES, RECORDS, once_each, vaulted
 from vault_fill import LEADS, environment
 
@@ -29,6 +29,17 @@ def cluster():
     cluster = Cluster.make(programs, role)
     yield cluster
     cluster.remove()
+
+
+def test_a_killed_test_leaves_no_cluster(cluster):
+    """The next one removes it; those of living processes stay."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    stale = cluster.folder.with_name(f"{PREFIX}{ended.pid}_stale")
+    cluster.call("initdb", "-D", stale / "data", "-A", "trust", "--no-sync")
+    Cluster.remove_stale(cluster.programs)
+    assert not stale.exists()
+    assert cluster.is_running()
 
 
 @pytest.fixture(scope="module")

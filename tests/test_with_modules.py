@@ -1,4 +1,4 @@
-"""Next to sales, events, invoicing, mailings …: what only shows when they are installed.
+"""Next to sales, events, invoicing, mailings …: what shows only with them installed.
 
 One database with all of them runs every test that skips itself without an app, so that
 no skip is a hole, and those that go through whatever is installed.

@@ -265,6 +265,26 @@ class TestLeaving(ReadingCase):
         self.module.with_user(self.admin).button_uninstall()
         self.assertEqual(self.module.state, "to remove")
 
+    def test_what_stays_outside_is_told(self):
+        """Uninstalling empties this database, not somebody's bucket."""
+        entry = self.to_vault(self.lead)
+        entry._restore()
+        leave = self.env["crm.archive.leave"].with_user(self.admin)
+        self.assertFalse(leave.create({}).outside_names)
+        mirror, outside = self.env["crm.archive.store"].create(
+            [
+                {"name": name, "kind": "fsspec", "url": f"s3://{name.lower()}/x"}
+                for name in ("Mirror", "Offsite")
+            ]
+        )
+        bundle = entry.bundle_id
+        bundle.store_id.mirror_id = mirror
+        self.assertEqual(leave.create({}).outside_names, "Mirror")
+        bundle.store_id = outside
+        self.assertEqual(leave.create({}).outside_names, "Offsite")
+        bundle.state = "removed"
+        self.assertFalse(leave.create({}).outside_names)
+
     def test_restore_everything(self):
         lead_id = self.lead.id
         entries = self.to_vault(self.lead) | self.to_vault(self.contact)

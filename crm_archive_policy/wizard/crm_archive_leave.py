@@ -10,6 +10,11 @@ class CrmArchiveLeave(models.TransientModel):
 
     entry_count = fields.Integer("Records in the Vault", compute="_compute_counts")
     hidden_count = fields.Integer(compute="_compute_counts")
+    outside_names = fields.Char(
+        "Stores Outside",
+        compute="_compute_outside_names",
+        help="Stores outside this database that still hold bundles.",
+    )
 
     @api.depends_context("uid", "allowed_company_ids")
     def _compute_counts(self):
@@ -19,6 +24,14 @@ class CrmArchiveLeave(models.TransientModel):
             leave.entry_count = entries.search_count(domain)
             total = self.env["ir.module.module"]._count_vaulted()
             leave.hidden_count = total - leave.entry_count
+
+    def _compute_outside_names(self):
+        bundles = self.env["crm.archive.bundle"].sudo()
+        groups = bundles._read_group([("state", "!=", "removed")], ["store_id"])
+        stores = bundles.store_id.union(*(store for (store,) in groups))
+        stores |= stores.mirror_id
+        names = stores.filtered(lambda s: s.kind != "database").mapped("name")
+        self.outside_names = ", ".join(names)
 
     def action_restore_all(self):
         """Bring everything back that this person sees, in the background.
