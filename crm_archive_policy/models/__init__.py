@@ -108,3 +108,4 @@ from . import res_users_settings
 from . import crm_archive_overview
 from . import crm_archive_overview_pending
 from . import crm_archive_overview_health
+from . import res_config_settings_schedule

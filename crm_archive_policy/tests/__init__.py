@@ -49,3 +49,4 @@ from . import test_audit_reads
 from . import test_audit_report
 from . import test_audit_cli
 from . import test_overview
+from . import test_overview_tours

@@ -13,6 +13,7 @@ class CrmArchivePreview(models.TransientModel):
     policy_id = fields.Many2one(
         "crm.archive.policy", required=True, readonly=True, ondelete="cascade"
     )
+    policy_active = fields.Boolean(related="policy_id.active")
     matched_count = fields.Integer("Due", readonly=True)
     kept_count = fields.Integer("Kept", readonly=True)
     archived_count = fields.Integer("To Archive", readonly=True)
@@ -117,6 +118,20 @@ class CrmArchivePreview(models.TransientModel):
             "res_id": self.id,
             "view_mode": "form",
             "target": "new",
+        }
+
+    def action_switch_on(self):
+        """Switch the policy on, and open it.
+
+        :return: window action of the policy
+        """
+        self.ensure_one()
+        self.policy_id.action_unarchive()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self.policy_id._name,
+            "res_id": self.policy_id.id,
+            "view_mode": "form",
         }
 
     def action_view_records(self):

@@ -1,5 +1,5 @@
 /* global Chart */
-import { Component, onWillStart, onWillUnmount, useEffect, useRef } from "@odoo/owl";
+import { Component, onWillStart, useEffect, useRef } from "@odoo/owl";
 
 import { loadBundle } from "@web/core/assets";
 import { cookie } from "@web/core/browser/cookie";
@@ -18,16 +18,14 @@ export class ArchiveGrowthChart extends Component {
 
     setup() {
         this.canvas = useRef("canvas");
-        this.chart = null;
         onWillStart(() => loadBundle("web.chartjs_lib"));
         useEffect(
             () => {
-                this.chart = new Chart(this.canvas.el, this.getConfig());
-                return () => this.chart.destroy();
+                const chart = new Chart(this.canvas.el, this.getConfig());
+                return () => chart.destroy();
             },
             () => [this.props.growth]
         );
-        onWillUnmount(() => (this.chart = null));
     }
 
     get formatInteger() {

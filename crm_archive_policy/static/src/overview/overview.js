@@ -154,7 +154,7 @@ export class ArchiveOverview extends Component {
             mode: "manual",
             redirect: false,
             rainbowManMessage: _t(
-                "<b>Well done!</b> Your first policy is written. It changes nothing before you switch it on and run it."
+                "<b>Well done!</b> Your first policy is written. It asks before it archives anything; run it whenever you like."
             ),
         });
     }

@@ -30,11 +30,9 @@ registry.category("web_tour.tours").add("crm_archive_card", {
             run: "click",
         },
         {
-            trigger: ".modal .o_field_widget[name=reason_id] input",
-            run: "edit No sign",
-        },
-        {
-            trigger: ".ui-autocomplete a:contains(No sign of life)",
+            trigger:
+                ".modal .o_field_widget[name=reason_id] label:contains(No sign of life)",
+            content: "say why, in one click",
             run: "click",
         },
         {
