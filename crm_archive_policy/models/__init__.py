@@ -20,6 +20,7 @@ from . import crm_archive_run_error
 from . import crm_archive_run_schedule
 from . import crm_archive_candidate
 from . import crm_archive_candidate_duplicate
+from . import crm_archive_candidate_kept
 from . import crm_archive_notice
 from . import crm_archive_log
 from . import crm_archive_log_changes

@@ -1,3 +1,5 @@
+import json
+
 from odoo import fields, models
 from odoo.tools import SQL
 
@@ -8,6 +10,7 @@ from ..vault.proof import prove
 from ..vault.report import RestoreRefused
 from ..vault.restore import Restore
 from .crm_archive_mixin_vault import RESTORED_COLUMNS
+from .query_tools import id_array
 
 
 class CrmArchiveEntry(models.Model):
@@ -98,12 +101,11 @@ class CrmArchiveEntry(models.Model):
                 emptied=emptied,
                 replacements=replacements,
             )
-            records = [reader.record(entry._get_ref()) for entry in self]
+            places = self._get_places()
+            records = [reader.record(ref) for ref in places]
             findings = restore.run(records)
-            digests = {record.id: record.rows_digest for record in records}
-            for entry in self:
-                if digests[entry.res_id] != entry.place_rows_digest:
-                    raise BundleForeign("the rows are not those that were captured")
+            if [record.rows_digest for record in records] != [*places.values()]:
+                raise BundleForeign("the rows are not those that were captured")
         faults.point("restore: rows inserted")
         if not findings:
             prove(restore, restore.filled)
@@ -114,6 +116,22 @@ class CrmArchiveEntry(models.Model):
         """Return where the record is in its bundle."""
         self.ensure_one()
         return Ref(self.res_id, self.place_offset, self.place_length, self.place_digest)
+
+    def _get_places(self):
+        """Return where the records are, in the order of the bundle.
+
+        :return: dict ``{Ref: digest of the rows}``
+        """
+        self.flush_recordset()
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT res_id, place_offset, place_length, place_digest,"
+                " place_rows_digest FROM crm_archive_entry WHERE id = ANY(%s)"
+                " ORDER BY place_offset",
+                id_array(self.ids),
+            )
+        )
+        return {Ref(*place): rows_digest for *place, rows_digest in rows}
 
     def _get_filled_columns(self, model):
         """Return the columns that a row which stayed gets back.
@@ -139,13 +157,7 @@ class CrmArchiveEntry(models.Model):
         report = [list(finding) for finding in findings]
         self._keep_retention(records)
         self.env["crm.archive.recontact"]._point_at_records(self)
-        self.write(
-            {
-                "state": "restored",
-                "restore_date": fields.Datetime.now(),
-                "restore_report": report or False,
-            }
-        )
+        self._note_restored(report)
         records._recompute_dependants(create=True)
         details = {"how": "vault", **(details or {})}
         if report:
@@ -153,13 +165,42 @@ class CrmArchiveEntry(models.Model):
         records._restore(details)
         return records
 
+    def _note_restored(self, report):
+        """Say so in the index, in one statement: the entries get the same values.
+
+        :param list report: findings, empty when everything was as before
+        """
+        self.flush_recordset()
+        now = fields.Datetime.now()
+        self.env.cr.execute(
+            SQL(
+                "UPDATE crm_archive_entry SET state = 'restored', restore_date = %s,"
+                " restore_report = %s::jsonb, write_uid = %s, write_date = %s"
+                " WHERE id = ANY(%s)",
+                now,
+                json.dumps(report) if report else None,
+                self.env.uid,
+                self.env.cr.now(),
+                id_array(self.ids),
+            )
+        )
+        names = ["state", "restore_date", "restore_report", "write_uid", "write_date"]
+        self.invalidate_recordset(names, flush=False)
+        self.modified(names)
+
     def _keep_retention(self, records):
         """What was decided while the record was away holds for it now."""
-        for entry in self:
-            record = records.browse(entry.res_id)
-            if entry.retention_date and (
-                not record.retention_date
-                or record.retention_date < entry.retention_date
-            ):
-                record._move({"retention_date": entry.retention_date})
+        longer = self.env.execute_query(
+            SQL(
+                "SELECT entry.retention_date, array_agg(record.id)"
+                " FROM crm_archive_entry entry JOIN %s record"
+                " ON record.id = entry.res_id WHERE entry.id = ANY(%s) AND"
+                " entry.retention_date > coalesce(record.retention_date, '-infinity')"
+                " GROUP BY 1",
+                SQL.identifier(records._table),
+                id_array(self.ids),
+            )
+        )
+        for retention_date, ids in longer:
+            records.browse(ids)._move({"retention_date": retention_date})
         self.env["crm.archive.hold"]._refresh(records._name)

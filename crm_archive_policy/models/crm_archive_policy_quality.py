@@ -255,18 +255,9 @@ class CrmArchivePolicy(models.Model):
         waits = timedelta(days=EARLY_DAYS)
         if idle_date := self._get_idle_date():
             waits = fields.Datetime.now() - idle_date
-        self.env["crm.archive.candidate"].sudo().create(
-            [
-                {
-                    "policy_id": self.id,
-                    "res_model": records._name,
-                    "res_id": record.id,
-                    "verdict": "kept",
-                    "user_id": self.env.uid,
-                    "decision_date": fields.Datetime.now(),
-                    "keep_until": fields.Date.today() + waits,
-                    "note": self.env._("Restored."),
-                }
-                for record in records
-            ]
+        self.env["crm.archive.candidate"]._create_kept(
+            self,
+            records,
+            keep_until=fields.Date.today() + waits,
+            note=self.env._("Restored."),
         )

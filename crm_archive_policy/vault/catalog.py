@@ -118,7 +118,11 @@ def fix_text_format(cr):
                set_config('bytea_output', 'hex', true),
                set_config('timezone', 'UTC', true),
                -- Wide rows in small batches: compiling takes longer than running.
-               set_config('jit', 'off', true)
+               set_config('jit', 'off', true),
+               -- Rows are looked up by their keys, which leaves the rest unread: the
+               -- usual price of that is a spinning disk's, and makes whole tables be
+               -- read for a batch.
+               set_config('random_page_cost', '1.1', true)
         """
     )
 
