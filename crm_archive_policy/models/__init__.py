@@ -8,6 +8,7 @@ from . import crm_archive_retention
 from . import crm_archive_data_quality
 from . import crm_archive_mixin
 from . import crm_archive_mixin_write
+from . import crm_archive_mixin_arrive
 from . import crm_archive_mixin_keep
 from . import crm_archive_guard
 from . import crm_archive_policy

@@ -34,8 +34,9 @@ class CrmArchiveEntry(models.Model):
         entries = self.sudo()._lock_vaulted()
         for bundle, group in entries.grouped("bundle_id").items():
             with self.env.cr.savepoint():
-                findings = group._bring_back(bundle, replacements)
-                restored |= group._settle(findings, details)
+                arrival = None if bundle.keeps_row else restored._prepare_arrival()
+                findings = group._bring_back(bundle, replacements, arrival)
+                restored |= group._settle(findings, details, arrival)
         faults.point("restore: done")
         return restored
 
@@ -75,21 +76,22 @@ class CrmArchiveEntry(models.Model):
         locked.invalidate_recordset(["state"])
         return locked.filtered(lambda entry: entry.state == "vaulted")
 
-    def _bring_back(self, bundle, replacements):
+    def _bring_back(self, bundle, replacements, arrival=None):
         """Put the rows of entries of one bundle back, and prove them.
 
+        :param arrival: of records that are not only looked at, see ``_prepare_arrival``
         :return: list of :class:`~..vault.report.Finding`
         """
         try:
             with self.env.cr.savepoint():
-                return self._bring_back_from(bundle, replacements, thorough=False)
+                return self._bring_back_from(bundle, replacements, arrival)
         except (BundleCorrupt, BundleForeign):
             if not bundle.store_id.mirror_id:
                 raise
         # The mirror may hold what this side has lost, and heals it on the way.
-        return self._bring_back_from(bundle, replacements, thorough=True)
+        return self._bring_back_from(bundle, replacements, arrival, thorough=True)
 
-    def _bring_back_from(self, bundle, replacements, thorough):
+    def _bring_back_from(self, bundle, replacements, arrival, thorough=False):
         self.env.flush_all()
         filled, emptied = self._get_filled_columns(self.env[bundle.res_model])
         with bundle._open_reader(thorough) as reader:
@@ -100,6 +102,7 @@ class CrmArchiveEntry(models.Model):
                 filled=filled,
                 emptied=emptied,
                 replacements=replacements,
+                arrival=arrival,
             )
             places = self._get_places()
             records = [reader.record(ref) for ref in places]
@@ -151,7 +154,7 @@ class CrmArchiveEntry(models.Model):
     # AFTERWARDS
     # ------------------------------------------------------------
 
-    def _settle(self, findings, details):
+    def _settle(self, findings, details, arrival=None):
         """Let the rest of Odoo know, and move the records out of the archive."""
         records = self._get_records()
         report = [list(finding) for finding in findings]
@@ -162,7 +165,10 @@ class CrmArchiveEntry(models.Model):
         details = {"how": "vault", **(details or {})}
         if report:
             details["differences"] = len(report)
-        records._restore(details)
+        if arrival:
+            records._restore_arrived(arrival, details)
+        else:
+            records._restore(details)
         return records
 
     def _note_restored(self, report):

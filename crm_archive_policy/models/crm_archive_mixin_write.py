@@ -10,6 +10,41 @@ from .query_tools import id_array
 SAME_VALUES_MIN = 10
 
 
+#: Key of the cursor's cache: what rows hold already, see :class:`Arrived`.
+ARRIVED = "crm_archive_arrived"
+
+
+class Arrived:
+    """What the rows of some records hold, though the ORM is still to write it.
+
+    Only while they are told of it: see ``_restore_arrived``.
+    """
+
+    def __init__(self, ids, values):
+        """
+        :param ids: record ids
+        :param dict values: ``{field name: column value}`` of their rows
+        """
+        self._held = {res_id: dict(values) for res_id in ids}
+
+    def leave_out(self, res_id, values):
+        """Return the values that a row does not hold yet.
+
+        :param int res_id: record id
+        :param dict values: column values that are about to be written
+        :return: dict
+        """
+        held = self._held.get(res_id)
+        if not held:
+            return values
+        news = {}
+        for name, value in values.items():
+            if name not in held or held[name] != value:
+                news[name] = value
+                held.pop(name, None)
+        return news
+
+
 class CrmArchiveMixin(models.AbstractModel):
     """Reads and writes a batch with as few statements as it takes.
 
@@ -42,6 +77,11 @@ class CrmArchiveMixin(models.AbstractModel):
         ]
 
     def _write_multi(self, vals_list):
+        if arrived := self.env.cr.cache.get(ARRIVED, {}).get(self._name):
+            vals_list = [
+                arrived.leave_out(res_id, values)
+                for res_id, values in zip(self._ids, vals_list, strict=True)
+            ]
         same, others = self._group_same_values(vals_list)
         for values, ids in same:
             self._write_same_values(ids, values)
@@ -57,7 +97,7 @@ class CrmArchiveMixin(models.AbstractModel):
 
         :param vals_list: one dict of column values for each of these records
         :return: ``([(values, ids)], [(id, values)])``: what one statement can
-            write, and what is left to the ORM
+            write, and what is left to the ORM; nothing at all of no values
         """
         groups, others = defaultdict(list), []
         for res_id, values in zip(self._ids, vals_list, strict=True):
@@ -66,6 +106,7 @@ class CrmArchiveMixin(models.AbstractModel):
             except TypeError:  # a value that cannot be compared
                 others.append((res_id, values))
         same = []
+        groups.pop(((), ()), None)
         for (names, row), ids in groups.items():
             values = dict(zip(names, row, strict=True))
             if len(ids) >= SAME_VALUES_MIN and self._is_lifecycle_write(names):

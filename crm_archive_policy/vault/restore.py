@@ -22,7 +22,15 @@ class Restore:
     """Brings back records of one bundle in the current transaction."""
 
     def __init__(
-        self, env, header, *, kept=(), filled=(), emptied=(), replacements=None
+        self,
+        env,
+        header,
+        *,
+        kept=(),
+        filled=(),
+        emptied=(),
+        replacements=None,
+        arrival=None,
     ):
         """
         :param env: environment
@@ -32,12 +40,13 @@ class Restore:
         :param emptied: those of them that hold nothing in between
         :param dict replacements: ``{(table, id): id}`` chosen by a person for what is
             gone
+        :param arrival: :class:`.arrival.Arrival` of rows that arrive changed
         """
         self.env, self.header = env, header
         self.graph = Graph(env, header.model, tolerant=True)
         self.catalog, self.root = self.graph.catalog, self.graph.root
         self.kept, self.filled, self._emptied = set(kept), set(filled), emptied
-        self._replacements = replacements or {}
+        self._replacements, self._arrival = replacements or {}, arrival
         self._findings = Counter()
         self._ids = defaultdict(set)
         self._forward = []
@@ -111,6 +120,8 @@ class Restore:
         forward = self._get_forward(table)
         if table == self.root and self.kept:
             self._update_kept(columns, forward)
+        elif table == self.root and self._arrival:
+            self._arrival.apply(self)
         self._insert(table, columns, forward)
 
     def _drop_present(self, table):
