@@ -337,7 +337,7 @@ def no_time_left_after_each_step(stage):
     """Each call has time for one step only, and still gets on by a batch."""
     from odoo.addons.crm_archive_policy.models import crm_archive_run_vault
 
-    crm_archive_run_vault.VAULT_BATCH = 2
+    batch, crm_archive_run_vault.VAULT_BATCH = crm_archive_run_vault.VAULT_BATCH, 2
     cron = stage.registry["ir.cron"]
     original = cron._commit_progress
     left = []
@@ -355,7 +355,7 @@ def no_time_left_after_each_step(stage):
             vaulted.append(len(stage.run_cron()["vaulted"]))
     finally:
         cron._commit_progress = original
-        crm_archive_run_vault.VAULT_BATCH = 1000
+        crm_archive_run_vault.VAULT_BATCH = batch
     return {**stage.look(), "by call": vaulted}
 
 

@@ -68,12 +68,11 @@ class FrameWriter:
         :param prefix: the frame's place
         :param cipher: :class:`crypto.FrameCipher`, or None
         """
-        packed = prefix.pack()
-        out.write(packed)
         self._out, self._cipher = out, cipher
+        #: Goes out with the first chunk, for most frames the only one.
+        self._packed = prefix.pack()
         self._context = self._seal = prefix.context(binding)
-        self._buffer, self._number = bytearray(), 0
-        self.length = len(packed)
+        self._buffer, self._number, self.length = bytearray(), 0, 0
 
     def write(self, data):
         """Add bytes to the frame."""
@@ -97,8 +96,10 @@ class FrameWriter:
             body = self._cipher.encrypt(self._context, self._number, final, body)
         word = _WORD.pack(len(body) | (_FINAL if final else 0))
         self._seal = hashlib.sha256(self._seal + word + body).digest()
-        self._out.write(word + body + self._seal)
-        self.length += len(word) + len(body) + SEAL_SIZE
+        data = self._packed + word + body + self._seal
+        self._out.write(data)
+        self.length += len(data)
+        self._packed = b""
         self._number += 1
 
 

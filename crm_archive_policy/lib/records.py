@@ -100,8 +100,17 @@ def encode_row(row: Row, width: int | None = None) -> bytes:
         return line
 
 
+def table_order(tables: Sequence[Table]) -> dict[str, int]:
+    """:return: the tables' numbers in the header, by name"""
+    return {table.name: number for number, table in enumerate(tables)}
+
+
 def encode_rows(
-    rows: Mapping[str, Iterable[Row]], tables: Sequence[Table], digest=None, line=0
+    rows: Mapping[str, Iterable[Row]],
+    tables: Sequence[Table],
+    digest=None,
+    line=0,
+    order: Mapping[str, int] | None = None,
 ) -> Iterator[bytes]:
     """Encode the rows of a record, table by table in the header's order.
 
@@ -109,16 +118,17 @@ def encode_rows(
     :param tables: tables of the header
     :param digest: :class:`RowsDigest` to keep up to date, or None
     :param line: largest number of bytes of a row, 0 for no limit
+    :param order: the tables' numbers by name, for who encodes many records
     :return: lines, each with its line feed
     :raise BundleError: when a table is not in the header
     :raise BundleTooLarge: when a row is larger than `line`
     """
-    if unknown := rows.keys() - {table.name for table in tables}:
+    if order is None:
+        order = table_order(tables)
+    if unknown := rows.keys() - order.keys():
         raise BundleError(f"tables that the header does not name: {sorted(unknown)}")
-    present = rows.keys()
-    for number, table in enumerate(tables):
-        if table.name not in present:
-            continue
+    for number in sorted(map(order.__getitem__, rows.keys())):
+        table = tables[number]
         width, opened = len(table.columns), False
         for row in rows.get(table.name, ()):
             if not opened:
@@ -144,7 +154,7 @@ class RowsDigest:
 
     def __init__(self, tables: Sequence[Table]):
         """:param tables: tables of the header"""
-        self._names = [_label(table.name) for table in tables]
+        self._tables = tables
         self._hash, self._number = hashlib.sha256(), None
         self.counts = [0] * len(tables)
 
@@ -155,7 +165,7 @@ class RowsDigest:
         :param line: the encoded row with its line feed
         """
         if number != self._number:
-            self._hash.update(self._names[number])
+            self._hash.update(_label(self._tables[number].name))
             self._number = number
         self._hash.update(line)
         self.counts[number] += 1
@@ -190,7 +200,10 @@ def rows_digest(rows: Mapping[str, Iterable[Row]], tables: Sequence[Table]) -> s
 
 def encode_head(record_id: int, meta: Mapping, blobs: Iterable[BlobEntry]) -> bytes:
     """:return: the first line of a record"""
-    head = {"id": record_id, "meta": meta, "blobs": [list(blob) for blob in blobs]}
+    blobs = [list(blob) for blob in blobs]
+    if not meta and not blobs:
+        return b'{"blobs":[],"id":%d,"meta":{}}\n' % record_id
+    head = {"id": record_id, "meta": meta, "blobs": blobs}
     return canonical.dumps(head) + b"\n"
 
 

@@ -166,19 +166,47 @@ class _Verifier:
 
 
 class _Sequential:
-    """The file from start to end, digested on the way."""
+    """The file from start to end, digested on the way.
+
+    A frame is read in small steps: they are served out of larger ones.
+    """
+
+    _READ = 1 << 20
 
     def __init__(self, source):
         self._source, self._position = source, 0
-        self.sha256 = hashlib.sha256()
+        self._buffer, self._taken, self._digested = b"", 0, 0
+        self._sha256 = hashlib.sha256()
+
+    @property
+    def sha256(self):
+        """:return: the digest of what has been read so far"""
+        view = memoryview(self._buffer)
+        self._sha256.update(view[self._digested : self._taken])
+        self._digested = self._taken
+        return self._sha256
 
     def seek(self, offset):
         if offset != self._position:
             raise AssertionError("verification reads in order")
 
     def read(self, size):
-        self._source.seek(self._position)
-        data = self._source.read(size)
+        end = self._taken + size
+        if end > len(self._buffer):
+            self._fill(size)
+            end = self._taken + size
+        data = self._buffer[self._taken : end]
+        self._taken += len(data)
         self._position += len(data)
-        self.sha256.update(data)
         return data
+
+    def _fill(self, size):
+        """Have at least so many bytes at hand, if the file has them."""
+        _digest = self.sha256
+        rest = self._buffer[self._taken :]
+        self._source.seek(self._position + len(rest))
+        pieces, held = [rest], len(rest)
+        while held < size and (more := self._source.read(self._READ)):
+            pieces.append(more)
+            held += len(more)
+        self._buffer, self._taken, self._digested = b"".join(pieces), 0, 0

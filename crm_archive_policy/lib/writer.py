@@ -18,6 +18,7 @@ from .records import (
     encode_end,
     encode_head,
     encode_rows,
+    table_order,
 )
 
 #: Records looked at before the dictionary is made, and how many bytes of them.
@@ -121,6 +122,7 @@ class BundleWriter:
         self._entries: list[Entry] = []
         self._counts = [0] * len(spec.tables)
         self._row_limit = limits["row"]
+        self._order = table_order(spec.tables)
         self._usable = True
 
     def add(self, record: Record):
@@ -133,7 +135,9 @@ class BundleWriter:
             raise BundleError(f"record {record.id} comes twice or has no valid id")
         self._ids.add(record.id)
         digest = RowsDigest(self._spec.tables)
-        lines = encode_rows(record.rows, self._spec.tables, digest, self._row_limit)
+        lines = encode_rows(
+            record.rows, self._spec.tables, digest, self._row_limit, self._order
+        )
         with self._step():
             if self._collecting:
                 self._collect(record, lines, digest)

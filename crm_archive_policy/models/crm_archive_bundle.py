@@ -245,12 +245,9 @@ class CrmArchiveBundle(models.Model):
             if len(group) > 1 or found.count(group[0]) <= ROWS_MAX:
                 content.load(group)
             for root in group:
-                yield Record(
-                    root,
-                    content.rows(root),
-                    blobs.get(root, ()),
-                    {"back": [list(back) for back in found.back.get(root, ())]},
-                )
+                back = [list(each) for each in found.back.get(root, ())]
+                meta = {"back": back} if back else {}
+                yield Record(root, content.rows(root), blobs.get(root, ()), meta)
 
     def _get_producer(self):
         module = self.env["ir.module.module"].sudo()._get("crm_archive_policy")

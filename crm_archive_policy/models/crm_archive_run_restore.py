@@ -5,7 +5,7 @@ from .vault_errors import VAULT_ERRORS, concerns_all, vault_error
 from .vault_findings import describe
 
 #: Records restored in one transaction.
-RESTORE_BATCH = 500
+RESTORE_BATCH = 1000
 
 
 class CrmArchiveRun(models.Model):

@@ -73,7 +73,10 @@ class Graph:
         self.tables: list[str] = []
         self._walk()
         self._sort()
-        self.catalog.load(self.tables)
+        referring = (
+            key.table for table in self.tables for key in self.keys_from_outside(table)
+        )
+        self.catalog.load(dict.fromkeys([*self.tables, *referring]))
 
     # -- what belongs ------------------------------------------------------------
 
