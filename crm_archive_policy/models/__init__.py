@@ -111,3 +111,6 @@ from . import crm_archive_overview
 from . import crm_archive_overview_pending
 from . import crm_archive_overview_health
 from . import res_config_settings_schedule
+from . import crm_archive_approval
+from . import crm_archive_approval_acts
+from . import res_config_settings_approval

@@ -193,7 +193,12 @@ class CrmArchiveHold(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        for vals in vals_list:
+        defaults = {
+            name: self.env.context[f"default_{name}"]
+            for name in STATE_FIELDS
+            if f"default_{name}" in self.env.context
+        }
+        for vals in [defaults, *vals_list]:
             self._check_state_fields(
                 name
                 for name in STATE_FIELDS & vals.keys()
@@ -354,10 +359,11 @@ class CrmArchiveHold(models.Model):
             "context": {"default_hold_id": self.id},
         }
 
-    def _lift(self, reason):
-        """End the hold for good; what no other hold covers is free again.
+    def _check_liftable(self, reason):
+        """Refuse what would not lift the hold.
 
         :param str reason: why
+        :raise AccessError: for other people than managers
         :raise UserError: without a reason, or when the hold is not in force
         """
         self.ensure_one()
@@ -366,6 +372,17 @@ class CrmArchiveHold(models.Model):
             raise UserError(self.env._("Say why the hold is lifted."))
         if self.state != "active":
             raise UserError(self.env._("“%(name)s” is not in force.", name=self.name))
+
+    def _lift(self, reason, details=None):
+        """End the hold for good; what no other hold covers is free again.
+
+        Whether a second person has to approve it is asked by whoever calls.
+
+        :param str reason: why
+        :param dict details: JSON values for the audit line
+        :raise UserError: without a reason, or when the hold is not in force
+        """
+        self._check_liftable(reason)
         self._serialise()
         self._write_state(
             {
@@ -377,7 +394,7 @@ class CrmArchiveHold(models.Model):
             }
         )
         self.activity_unlink(["mail.mail_activity_data_todo"])
-        self._log("lift")
+        self._log("lift", details)
         if self._release(INLINE_MAX) >= INLINE_MAX:
             self._trigger_cron()
 

@@ -31,6 +31,7 @@ class CrmArchiveMixin(models.AbstractModel):
         if not vals[self._active_name]:
             return super()._write_active(vals)
         archived = self._filter_archived()
+        self.env["crm.archive.approval"]._check_restore(archived)
         by_policy = archived.sudo().grouped("archive_policy_id")
         self.env["crm.archive.restore.stat"]._count_restored(archived)
         result = super()._write_active(vals)
@@ -71,6 +72,7 @@ class CrmArchiveMixin(models.AbstractModel):
         :raise UserError: when none of the records is archived
         """
         self.check_access("write")
+        self.env["crm.archive.approval"]._check_restore(self._filter_archived())
         restored = self._restore()
         if not restored:
             raise UserError(

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.tools.misc import clean_context
 
 #: Days that a request waits for its approval.
 WAIT_DAYS = 14
@@ -185,9 +186,13 @@ class CrmArchivePurge(models.Model):
             raise UserError(self.env._("Say why the records are to be destroyed."))
         if not lines and not identifiers:
             raise UserError(self.env._("There is nothing to destroy."))
-        purge = self.sudo().create(
+        # No defaults from the context, which a client may forge: a request begins
+        # as one that waits.
+        clean = self.sudo().with_context(clean_context(self.env.context))
+        purge = clean.create(
             {
                 "kind": kind,
+                "state": "asked",
                 "reason": reason.strip(),
                 "user_id": self.env.uid,
                 "company_id": self.env.company.id,

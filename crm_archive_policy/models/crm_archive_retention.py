@@ -182,11 +182,11 @@ class CrmArchiveRetention(models.AbstractModel):
     # SHORTENING
     # ------------------------------------------------------------
 
-    def _shorten_retention(self, date, reason):
-        """Bring the end of retention forward: managers only, and never silently.
+    def _check_may_shorten(self, date, reason):
+        """Refuse what would not change retention.
 
         :param date: the new day from today on, or False for none
-        :param str reason: why; it goes to the audit log with the old and new date
+        :param str reason: why
         :raise AccessError: for anybody but archive managers
         :raise UserError: without a reason, or for a day in the past
         """
@@ -201,6 +201,27 @@ class CrmArchiveRetention(models.AbstractModel):
             raise UserError(
                 self.env._("“Keep until” cannot be in the past: choose today or later.")
             )
+
+    def _is_shortened_by(self, date):
+        """Tell whether one of the records would be kept for a shorter time.
+
+        :param date: the new day, or False for none
+        """
+        old = filter(None, self.mapped("retention_date"))
+        return any(not date or date < each for each in old)
+
+    def _shorten_retention(self, date, reason, details=None):
+        """Bring the end of retention forward: managers only, and never silently.
+
+        Whether a second person has to approve it is asked by whoever calls.
+
+        :param date: the new day from today on, or False for none
+        :param str reason: why; it goes to the audit log with the old and new date
+        :param dict details: further JSON values for the audit log
+        :raise AccessError: for anybody but archive managers
+        :raise UserError: without a reason, or for a day in the past
+        """
+        self._check_may_shorten(date, reason)
         for old, records in self.grouped("retention_date").items():
             records._move({"retention_date": date}, shortens=True)
             records._log_archive(
@@ -209,6 +230,7 @@ class CrmArchiveRetention(models.AbstractModel):
                     "old": old.isoformat() if old else None,
                     "new": date.isoformat() if date else None,
                     "reason": reason.strip(),
+                    **(details or {}),
                 },
             )
 

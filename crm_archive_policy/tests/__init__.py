@@ -8,6 +8,7 @@ from . import test_notice
 from . import test_review
 from . import test_review_tour
 from . import test_access
+from . import test_approval
 from . import test_wizard
 from . import test_settings
 from . import test_hold

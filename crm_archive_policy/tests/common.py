@@ -75,6 +75,14 @@ class ArchiveCase(TransactionCase, CronMixinCase):
         cls.env.invalidate_all()
 
     @classmethod
+    def act_alone(cls):
+        """Let one manager lift holds and shorten retention without a second one."""
+        for kind in ("lift", "retention"):
+            cls.env["ir.config_parameter"].set_param(
+                f"crm_archive_policy.approval_{kind}", "never"
+            )
+
+    @classmethod
     def create_policy(cls, model="crm.lead", **values):
         return cls.env["crm.archive.policy"].create(
             {

@@ -12,6 +12,11 @@ from .common import ArchiveCase
 class TestHold(ArchiveCase):
     """Legal holds: what they stop, whom they cover, who lifts them."""
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.act_alone()
+
     def _create_hold(self, user=None, **values):
         return (
             self.env["crm.archive.hold"]

@@ -17,6 +17,7 @@ class TestRetention(ArchiveCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.act_alone()
         cls.today = Date.today()
         cls.later = cls.today + timedelta(days=100)
         cls.sooner = cls.today + timedelta(days=50)
@@ -193,6 +194,16 @@ class TestRetention(ArchiveCase):
         with self.assertRaisesRegex(UserError, "Only contacts and leads"):
             wizard.action_apply()
         self.assertEqual(self.lead.retention_date, self.later)
+
+    def test_a_lead_that_is_kept_moves_to_the_vault(self):
+        """Where it is kept is another matter than how long."""
+        self.lead.retention_date = self.later
+        self.lead._archive()
+        lead_id = self.lead.id
+        self.lead._vault()
+        entry = self.env["crm.archive.entry"]._find_for("crm.lead", [lead_id])
+        self.assertEqual(entry.state, "vaulted")
+        self.assertEqual(entry.retention_date, self.later)
 
     # ------------------------------------------------------------
     # Categories

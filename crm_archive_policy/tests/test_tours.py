@@ -40,6 +40,7 @@ class TestTours(ArchiveCase, HttpCase):
         self.assertEqual(policy.run_ids.archived_count, 2)
 
     def test_hold_and_lift(self):
+        self.act_alone()
         self.start_tour(
             "/odoo/action-crm_archive_policy.crm_archive_hold_action",
             "crm_archive_hold",

@@ -1,4 +1,6 @@
 from . import crm_archive_records
+from . import crm_archive_approval_asking
+from . import crm_archive_approval_decide
 from . import crm_archive_wizard
 from . import crm_archive_keep
 from . import crm_archive_restore

@@ -6,6 +6,7 @@ class CrmArchiveLeave(models.TransientModel):
     """What to do before the add-on is uninstalled: the ways out of the vault."""
 
     _name = "crm.archive.leave"
+    _inherit = ["crm.archive.approval.asking"]
     _description = "Leave the Vault"
 
     entry_count = fields.Integer("Records in the Vault", compute="_compute_counts")
@@ -36,14 +37,28 @@ class CrmArchiveLeave(models.TransientModel):
     def action_restore_all(self):
         """Bring everything back that this person sees, in the background.
 
-        :return: the run
+        :return: the run, or the request for an approval
         :raise AccessError: for other people than archive managers
         """
         if not self.env.user.has_group("crm_archive_policy.group_archive_manager"):
             raise AccessError(
                 self.env._("Only archive managers bring everything back at once.")
             )
+        if self._is_approval_needed():
+            entries = self.env["crm.archive.entry"].search([("state", "=", "vaulted")])
+            approvals = self.env["crm.archive.approval"]
+            details = {"leaving": True}
+            asked = approvals._ask_restore(entries, self.approval_reason, details)
+            return asked._get_action()
         return self.env["crm.archive.run"]._start_restore_all()._get_action()
+
+    @api.depends("entry_count")
+    def _compute_is_approval_needed(self):
+        super()._compute_is_approval_needed()
+
+    def _is_approval_needed(self):
+        approvals = self.env["crm.archive.approval"]
+        return approvals._is_restore_needed(self.entry_count)
 
     def action_export_all(self):
         """:return: the dialog that exports everything"""

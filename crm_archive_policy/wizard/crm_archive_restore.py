@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..models.crm_archive_restore_stat import RESTORE_CAUSES
@@ -8,7 +8,7 @@ class CrmArchiveRestore(models.TransientModel):
     """Restore contacts or leads; the button that restores says why."""
 
     _name = "crm.archive.restore"
-    _inherit = ["crm.archive.records"]
+    _inherit = ["crm.archive.records", "crm.archive.approval.asking"]
     _description = "Restore from Archive"
 
     restore_cause = fields.Selection(RESTORE_CAUSES, "Cause", readonly=True)
@@ -16,10 +16,18 @@ class CrmArchiveRestore(models.TransientModel):
         help="Goes into the history of each record, and is purged with it."
     )
 
+    @api.depends("res_model", "res_ids")
+    def _compute_is_approval_needed(self):
+        super()._compute_is_approval_needed()
+
+    def _is_approval_needed(self):
+        archived = self._get_records()._filter_archived()
+        return self.env["crm.archive.approval"]._is_restore_needed(len(archived))
+
     def action_restore(self):
         """Restore for the cause that the clicked button has put in the context.
 
-        :return: notification that says how many
+        :return: notification that says how many, or the request for an approval
         :raise UserError: when nothing is left to restore, or without a cause
         """
         self.ensure_one()
@@ -29,7 +37,14 @@ class CrmArchiveRestore(models.TransientModel):
         self.restore_cause = cause
         records = self._get_records()
         records.check_access("write")
-        restored = records._restore({"cause": cause, "how": "wizard"})
+        details = {"cause": cause, "how": "wizard"}
+        if self._is_approval_needed():
+            return (
+                self.env["crm.archive.approval"]
+                ._ask_restore(records._filter_archived(), self.approval_reason, details)
+                ._get_action()
+            )
+        restored = records._restore(details)
         if not restored:
             raise UserError(
                 self.env._("Somebody was faster: these records are restored already.")

@@ -5,7 +5,7 @@ class CrmArchiveRetentionWizard(models.TransientModel):
     """Change until when records are kept: the one way to an earlier day."""
 
     _name = "crm.archive.retention.wizard"
-    _inherit = ["crm.archive.records"]
+    _inherit = ["crm.archive.records", "crm.archive.approval.asking"]
     _description = "Change Retention"
 
     current_date = fields.Date("Kept until", compute="_compute_current_date")
@@ -23,14 +23,37 @@ class CrmArchiveRetentionWizard(models.TransientModel):
             dates = wizard._get_records().mapped("retention_date")
             wizard.current_date = max(filter(None, dates), default=False)
 
-    def action_apply(self):
-        """Set the new date; the audit log names the old and the new one.
+    @api.depends("res_model", "res_ids", "retention_date")
+    def _compute_is_approval_needed(self):
+        super()._compute_is_approval_needed()
 
-        :return: notification that says how many
+    def _is_approval_needed(self):
+        records = self._get_records()
+        if not records._is_shortened_by(self.retention_date):
+            return False
+        companies = records.company_id
+        return self.env["crm.archive.approval"]._is_needed(
+            "retention", companies if len(companies) == 1 else None
+        )
+
+    def action_apply(self):
+        """Set the new date, or ask a second person for an earlier one.
+
+        The audit log names the old and the new one.
+
+        :return: notification that says how many, or the request
         """
         self.ensure_one()
-        records = self._get_records()
-        records._shorten_retention(self.retention_date, self.reason)
+        records, date = self._get_records(), self.retention_date
+        records._check_may_shorten(date, self.reason)
+        details = {}
+        if records._is_shortened_by(date):
+            if self._is_approval_needed():
+                approvals = self.env["crm.archive.approval"]
+                asked = approvals._ask_retention(records, date, self.reason)
+                return asked._get_action()
+            details = self._get_alone("retention")
+        records._shorten_retention(date, self.reason, details)
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",

@@ -1,6 +1,7 @@
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 
+from ..models.crm_archive_approval_acts import INLINE_MAX
 from ..models.crm_archive_restore_stat import RESTORE_CAUSES
 from ..models.vault_errors import VAULT_ERRORS, vault_error
 from ..models.vault_findings import describe, describe_refused, find_model_name
@@ -9,14 +10,12 @@ from ..vault.report import REFUSALS, RestoreRefused
 #: So many records are rehearsed before the dialog opens.
 REHEARSED_MAX = 500
 
-#: So many are restored at once; more go to the scheduled action.
-INLINE_MAX = 2000
-
 
 class CrmArchiveVaultRestore(models.TransientModel):
     """Bring records back from the vault: first what would happen, then do it."""
 
     _name = "crm.archive.vault.restore"
+    _inherit = ["crm.archive.approval.asking"]
     _description = "Restore from the Vault"
 
     entry_ids = fields.Many2many("crm.archive.entry", readonly=True)
@@ -54,6 +53,14 @@ class CrmArchiveVaultRestore(models.TransientModel):
                 for line in wizard.line_ids
             )
             wizard.has_replacements = any(wizard.line_ids.mapped("target_model"))
+
+    @api.depends("entry_count")
+    def _compute_is_approval_needed(self):
+        super()._compute_is_approval_needed()
+
+    def _is_approval_needed(self):
+        approvals = self.env["crm.archive.approval"]
+        return approvals._is_restore_needed(self.entry_count)
 
     @api.model
     def _create_for(self, entries):
@@ -204,7 +211,8 @@ class CrmArchiveVaultRestore(models.TransientModel):
     def action_restore(self):
         """Restore for the cause that the clicked button has put in the context.
 
-        :return: notification, or the run that does it in the background
+        :return: notification, the run that does it in the background, or the request
+            for an approval
         :raise UserError: when it cannot be done; nothing is changed
         """
         self.ensure_one()
@@ -215,16 +223,15 @@ class CrmArchiveVaultRestore(models.TransientModel):
         entries._check_may_restore()
         details = {"cause": cause}
         replacements = self._get_replacements()
+        approvals = self.env["crm.archive.approval"]
+        if approvals._is_restore_needed(len(entries)):
+            return approvals._ask_restore(
+                entries, self.approval_reason, details, replacements
+            )._get_action()
         if len(entries) > INLINE_MAX:
             runs = self.env["crm.archive.run"]
             return runs._start_restore(entries, details, replacements)._get_action()
-        try:
-            records = entries._restore(replacements, details)
-        except RestoreRefused as error:
-            refused = entries._find_refused(replacements)
-            raise UserError(describe_refused(self.env, refused)) from error
-        except VAULT_ERRORS as error:
-            raise vault_error(self.env, error) from error
+        records = self._restore_entries(entries, replacements, details)
         if not records:
             raise UserError(
                 self.env._("Somebody was faster: these records are restored already.")
@@ -233,6 +240,21 @@ class CrmArchiveVaultRestore(models.TransientModel):
         if len(records) == 1:
             action["params"]["next"] = entries.action_open_record()
         return action
+
+    @api.model
+    def _restore_entries(self, entries, replacements, details):
+        """Restore, and say in words why it cannot be done.
+
+        :return: the records
+        :raise UserError: when it cannot be done; nothing is changed
+        """
+        try:
+            return entries._restore(replacements, details)
+        except RestoreRefused as error:
+            refused = entries._find_refused(replacements)
+            raise UserError(describe_refused(self.env, refused)) from error
+        except VAULT_ERRORS as error:
+            raise vault_error(self.env, error) from error
 
 
 class CrmArchiveVaultRestoreLine(models.TransientModel):
