@@ -10,7 +10,7 @@ class CrmArchiveApprovalAsking(models.AbstractModel):
 
     is_approval_needed = fields.Boolean(compute="_compute_is_approval_needed")
     approval_reason = fields.Text(
-        "Reason",
+        "Reason for Approval",
         help="For the archive manager who approves it. It stays: name no person here.",
     )
 
