@@ -1,1 +1,1 @@
-from . import audit, main
+from . import audit, main, subject

@@ -183,9 +183,7 @@ class ExportZip:
 
     def _add_blob(self, model, record_id, blob, path, names):
         row = names.get(blob.name, {})
-        label = safe_name(row.get("name") or blob.name)
-        number = safe_name(blob.name)
-        file = f"attachments/{safe_name(model)}/{record_id}/{number}-{label}"
+        file = blob_path(model, record_id, {"id": blob.name, **row})
         self._zip.write(path, file)
         known = {
             "model": model,
@@ -203,6 +201,15 @@ class ExportZip:
             record_id,
             {"blob": {key: known[key] for key in ("attachment", "file", "sha256")}},
         )
+
+
+def blob_path(model: str, record_id: int, row: dict[str, str | None]) -> str:
+    """Return where the bytes of an attachment are in the zip.
+
+    :param row: of ``ir_attachment``
+    """
+    number, name = safe_name(str(row["id"])), safe_name(row.get("name") or row["id"])
+    return f"attachments/{safe_name(model)}/{record_id}/{number}-{name}"
 
 
 def _csv_line(values: Iterable[str | None]) -> bytes:

@@ -114,3 +114,4 @@ from . import res_config_settings_schedule
 from . import crm_archive_approval
 from . import crm_archive_approval_acts
 from . import res_config_settings_approval
+from . import crm_archive_subject

@@ -148,8 +148,4 @@ class CrmArchiveEntry(models.Model):
         self.ensure_one()
         self.env["crm.archive.purge"]._check_may_ask()
         self.check_access("read")
-        name = self.contact_name or (
-            self.name if self.res_model == "res.partner" else self.partner_id.name
-        )
-        identity = {"name": name, "email": self.email, "phone": self.phone}
-        return self.env["crm.archive.erase"]._get_action_for(identity)
+        return self.env["crm.archive.erase"]._get_action_for(self._get_identity())

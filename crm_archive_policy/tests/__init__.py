@@ -28,6 +28,7 @@ from . import test_vault_verify
 from . import test_vault_sweep
 from . import test_vault_upkeep
 from . import test_store
+from . import test_subject
 from . import test_store_keys
 from . import test_vault
 from . import test_vault_faults
