@@ -115,3 +115,6 @@ from . import crm_archive_approval
 from . import crm_archive_approval_acts
 from . import res_config_settings_approval
 from . import crm_archive_subject
+from . import crm_archive_links
+from . import ir_binary
+from . import mail_hidden

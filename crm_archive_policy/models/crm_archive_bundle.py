@@ -108,6 +108,7 @@ class CrmArchiveBundle(models.Model):
         :raise StoreError: when the store fails; nothing has changed then
         :raise UserError: when a record cannot be captured
         """
+        records._revoke_links()
         self.env.flush_all()
         fix_text_format(self.env.cr)
         written = Written(self.env, records._name, run)

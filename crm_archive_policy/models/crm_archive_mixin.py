@@ -230,12 +230,12 @@ class CrmArchiveMixin(models.AbstractModel):
         if "retention_date" in vals:
             self._check_retention_date(vals["retention_date"])
 
-    @api.model
     def _enforce_restriction(self, values):
         """Let the record rules hide what these values restrict, from this very
-        transaction on."""
+        transaction on, and take back the links that were handed out."""
         if values.get("archive_restricted"):
             self.env["ir.rule"]._enforce_archive_restriction()
+            self._revoke_links()
 
     def _write_moving(self, values, shortens):
         """Write what the lifecycle sets, and weaken no retention with it.

@@ -9,6 +9,8 @@ from . import test_review
 from . import test_review_tour
 from . import test_access
 from . import test_approval
+from . import test_attack
+from . import test_entrances
 from . import test_wizard
 from . import test_settings
 from . import test_hold
