@@ -395,6 +395,7 @@ class CrmArchiveCandidate(models.Model):
         :return: window action
         """
         self.ensure_one()
+        self.check_access("read")
         return {
             "type": "ir.actions.act_window",
             "res_model": self.res_model,

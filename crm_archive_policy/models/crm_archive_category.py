@@ -61,7 +61,7 @@ class CrmArchiveCategory(models.Model):
 
     @api.constrains("minimum_number", "minimum_unit", "maximum_number", "maximum_unit")
     def _check_periods(self):
-        today = fields.Date.today()
+        today = self.env.cr.now().date()
         for category in self:
             if category.minimum_number < 0 or category.maximum_number < 0:
                 raise ValidationError(
@@ -115,12 +115,14 @@ class CrmArchiveCategory(models.Model):
     def _is_stricter_than(self, other):
         """Tell whether this category keeps records for longer than another one.
 
+        The same on every server: by the clock of the database.
+
         :param other: a category, or none
         """
         self.ensure_one()
         if not other:
             return True
-        today = fields.Date.today()
+        today = self.env.cr.now().date()
         return self._get_retention_date(today) > other._get_retention_date(today)
 
     @api.model

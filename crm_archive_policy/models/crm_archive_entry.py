@@ -202,6 +202,7 @@ class CrmArchiveEntry(models.Model):
         :return: window action
         """
         self.ensure_one()
+        self.check_access("read")
         return {
             "type": "ir.actions.act_window",
             "res_model": self.res_model,

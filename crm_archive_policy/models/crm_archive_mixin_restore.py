@@ -49,7 +49,9 @@ class CrmArchiveMixin(models.AbstractModel):
         """A mail has come in on these records; colleagues are not customers.
 
         :param dict msg_dict: the parsed mail
+        :raise AccessError: for a person who plays the mail gateway
         """
+        self.check_access("write")
         author = self.env["res.partner"].sudo().browse(msg_dict.get("author_id"))
         if not author.user_ids or author.partner_share:
             self.env["crm.archive.recontact"]._notice_reply(self)

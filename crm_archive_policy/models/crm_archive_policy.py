@@ -456,6 +456,7 @@ class CrmArchivePolicy(models.Model):
         :return: window action
         """
         self.ensure_one()
+        self.check_access("read")
         return self._get_records_action(
             self.env._("Archived by %(policy)s", policy=self.name),
             [
@@ -470,6 +471,7 @@ class CrmArchivePolicy(models.Model):
         :return: window action
         """
         self.ensure_one()
+        self.check_access("read")
         return {
             **self.env["ir.actions.act_window"]._for_xml_id(
                 "crm_archive_policy.crm_archive_candidate_action"

@@ -110,6 +110,7 @@ class CrmArchivePolicy(models.Model):
         :return: window action
         """
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_archive_policy.crm_archive_candidate_own_action"
         )

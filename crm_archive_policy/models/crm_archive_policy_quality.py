@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from dateutil.relativedelta import relativedelta
 
-from odoo import api, fields, models
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_date
 
@@ -11,6 +11,9 @@ from .crm_archive_restore_stat import EARLY_DAYS
 #: A record that came back for one of these causes should not have been archived
 #: yet. An audit only looks; restores without a stated cause say nothing.
 REGRET_CAUSES = ("came_back", "too_early", "mistake")
+
+#: Figures of a policy are for the archive groups.
+USER = "crm_archive_policy.group_archive_user"
 
 REVIEW_ACTIVITY = "crm_archive_policy.mail_activity_type_policy_review"
 
@@ -53,32 +56,40 @@ class CrmArchivePolicy(models.Model):
     )
     is_review_due = fields.Boolean(compute="_compute_is_review_due")
     # results
-    last_result = fields.Char(compute="_compute_quality", compute_sudo=True)
+    last_result = fields.Char(
+        compute="_compute_quality", compute_sudo=True, groups=USER
+    )
     taken_count = fields.Integer(
         "Archived in All",
         compute="_compute_quality",
         compute_sudo=True,
+        groups=USER,
         help="Records that the runs of this policy have archived so far.",
     )
     regret_count = fields.Integer(
-        "Restored Early", compute="_compute_quality", compute_sudo=True
+        "Restored Early", compute="_compute_quality", compute_sudo=True, groups=USER
     )
     regret_rate = fields.Float(
         compute="_compute_quality",
         compute_sudo=True,
+        groups=USER,
         help="Share of the archived records that were restored within 90 days because "
         "the person came back, it was too early, or a mistake.",
     )
     restored_summary = fields.Text(
-        "Restored Within 90 Days", compute="_compute_quality", compute_sudo=True
+        "Restored Within 90 Days",
+        compute="_compute_quality",
+        compute_sudo=True,
+        groups=USER,
     )
     winback_count = fields.Integer(
-        "Win-Back E-Mails", compute="_compute_quality", compute_sudo=True
+        "Win-Back E-Mails", compute="_compute_quality", compute_sudo=True, groups=USER
     )
     winback_rate = fields.Float(
         "Answers to Win-Back E-Mails",
         compute="_compute_quality",
         compute_sudo=True,
+        groups=USER,
         help="Share of the people written to who gave a sign of life, so that they "
         "were not archived.",
     )
@@ -100,11 +111,13 @@ class CrmArchivePolicy(models.Model):
             )
 
     @api.depends("run_ids.archived_count", "candidate_ids.verdict")
+    @api.depends_context("uid")
     def _compute_quality(self):
         """Compute every figure of a whole list in a handful of queries."""
-        taken, last_runs = self._get_run_figures()
-        restored = self._get_restored_counts()
-        written = self._get_winback_counts()
+        shown = self._filter_wholly_seen()
+        taken, last_runs = shown._get_run_figures()
+        restored = shown._get_restored_counts()
+        written = shown._get_winback_counts()
         for policy in self:
             causes = restored.get(policy.id, {})
             regret = sum(causes.get(cause, 0) for cause in REGRET_CAUSES)
@@ -118,6 +131,21 @@ class CrmArchivePolicy(models.Model):
             policy.winback_count = sent
             policy.winback_rate = answered / sent if sent else 0
             policy.last_result = policy._describe_run(last_runs.get(policy.id))
+
+    def _filter_wholly_seen(self):
+        """Return the policies all of whose companies the reader works in.
+
+        A policy without a company takes records of every company that its responsible
+        works in, and its figures are of all of them together: whoever does not work in
+        one of these is shown none.
+        """
+        own = self.env.user.company_ids
+        return self.filtered(
+            lambda policy: (
+                self.env.uid == SUPERUSER_ID
+                or (policy.company_id or policy.user_id.company_ids) <= own
+            )
+        )
 
     def _get_run_figures(self):
         """Return how many records runs have archived, and each policy's last run.

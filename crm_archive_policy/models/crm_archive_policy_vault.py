@@ -84,6 +84,7 @@ class CrmArchivePolicy(models.Model):
         :return: window action
         """
         self.ensure_one()
+        self.check_access("read")
         return {
             **self.env["ir.actions.act_window"]._for_xml_id(
                 "crm_archive_policy.crm_archive_entry_action"

@@ -90,9 +90,17 @@ def id_array(ids, kind="int4"):
 
 #: A domain longer than this is a mistake or an attack, and slow either way.
 DOMAIN_MAX_TERMS = 500
+DOMAIN_MAX_CHARACTERS = 65_536
 
 #: What a text that is no domain may raise, when it is parsed or validated.
-DOMAIN_ERRORS = (ValueError, SyntaxError, KeyError, TypeError, MemoryError)
+DOMAIN_ERRORS = (
+    ValueError,
+    SyntaxError,
+    KeyError,
+    TypeError,
+    MemoryError,
+    RecursionError,
+)
 
 
 def parse_domain(env, text):
@@ -103,9 +111,28 @@ def parse_domain(env, text):
     :return: :class:`~odoo.fields.Domain`
     :raise ValueError: when it is not a list of literals, or far too long
     """
-    terms = literal_eval((text or "[]").strip())
+    text = (text or "[]").strip()
+    if len(text) > DOMAIN_MAX_CHARACTERS:
+        raise ValueError(
+            env._("longer than %(max)s characters", max=DOMAIN_MAX_CHARACTERS)
+        )
+    terms = literal_eval(text)
     if not isinstance(terms, list):
         raise ValueError(env._("a domain is a list of conditions"))  # noqa: TRY004 - the caller's contract
-    if len(terms) > DOMAIN_MAX_TERMS:
+    if len(terms) > DOMAIN_MAX_TERMS or count_conditions(terms) > DOMAIN_MAX_TERMS:
         raise ValueError(env._("more than %(max)s conditions", max=DOMAIN_MAX_TERMS))
     return Domain(terms)
+
+
+def count_conditions(terms):
+    """Return how many conditions there are, those inside of others included.
+
+    Not how many values: a condition may ask for thousands of ids.
+    """
+    count, left = 0, [terms]
+    while left:
+        part = left.pop()
+        inner = [value for value in part if isinstance(value, list | tuple)]
+        count += len(part) == 3 and isinstance(part[0], str)
+        left += inner
+    return count

@@ -49,7 +49,7 @@ class ResConfigSettings(models.TransientModel):
         """Read the schedule from the scheduled action itself."""
         values = super().get_values()
         cron = self._get_archive_cron()
-        if cron:
+        if cron and self.has_access("read"):
             cron = cron.sudo()
             values.update({name: cron[field] for name, field in CRON_FIELDS.items()})
         return values
@@ -74,6 +74,7 @@ class ResConfigSettings(models.TransientModel):
 
         :return: window action
         """
+        self.check_access("read")
         return {
             "type": "ir.actions.act_window",
             "res_model": "ir.cron",

@@ -77,7 +77,8 @@ class ResConfigSettings(models.TransientModel):
     def get_values(self):
         """Read the schedule from the scheduled action itself."""
         values = super().get_values()
-        if cron := self._get_archive_health_cron():
+        cron = self._get_archive_health_cron()
+        if cron and self.has_access("read"):
             cron = cron.sudo()
             values.update({name: cron[field] for name, field in CRON_FIELDS.items()})
         return values

@@ -91,6 +91,8 @@ class ResConfigSettings(models.TransientModel):
     def get_values(self):
         """Read the schedules from the scheduled actions themselves."""
         values = super().get_values()
+        if not self.has_access("read"):
+            return values
         for prefix in self._get_archive_crons():
             if cron := self._get_archive_upkeep_cron(prefix):
                 values.update({f"{prefix}_{name}": cron[name] for name in CRON_FIELDS})

@@ -11,6 +11,9 @@ from . import test_access
 from . import test_approval
 from . import test_attack
 from . import test_entrances
+from . import test_public_methods
+from . import test_hostile_input
+from . import test_retention_clock
 from . import test_wizard
 from . import test_settings
 from . import test_hold

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from datetime import timedelta
 
 from odoo import Command, fields
 from odoo.tests import HttpCase, new_test_user
@@ -11,6 +12,9 @@ from .common import ArchiveCase
 
 #: In everything that nobody may learn; in nothing else of the database.
 MARKER = "qzxv"
+
+#: Seconds that an answer may take where other programs work as well.
+TIMEOUT = 120
 
 #: What tells of the server's program, or changes with every request.
 NOISE = re.compile(rb'"debug": "(?:[^"\\]|\\.)*"|"[a-z_]*bus_(?:last_)?id": [0-9]+')
@@ -31,9 +35,8 @@ class Attacker:
 
         :return: the answer as bytes, without what changes by itself
         """
-        answer = self.case.url_open(
-            path, json={"jsonrpc": "2.0", "id": 0, "method": "call", "params": params}
-        )
+        body = {"jsonrpc": "2.0", "id": 0, "method": "call", "params": params}
+        answer = self.case.url_open(path, json=body, timeout=TIMEOUT)
         return NOISE.sub(b'"": ""', answer.content)
 
     def call(self, model, method, *args, **kwargs):
@@ -55,7 +58,7 @@ class Attacker:
 
     def get(self, path):
         """Return status and digest or text of what an address answers."""
-        answer = self.case.url_open(path, allow_redirects=False)
+        answer = self.case.url_open(path, allow_redirects=False, timeout=TIMEOUT)
         kind = answer.headers.get("Content-Type", "")
         body = answer.content
         if "text" not in kind and "json" not in kind:
@@ -233,7 +236,7 @@ class AttackCase(ArchiveCase, HttpCase):
                 "res_id": record.id,
                 "author_id": cls.seller.partner_id.id,
                 "body": cls.secret("later"),
-                "scheduled_date": fields.Datetime.now(),
+                "scheduled_date": fields.Datetime.now() + timedelta(days=9),
             }
         )
         cls.env["calendar.event"].create(

@@ -97,6 +97,25 @@ class TestCompany(ArchiveCase):
         )
         self.assertEqual(candidate.company_id, self.theirs)
 
+    def test_totals_are_for_whoever_sees_all_of_it(self):
+        """Runs count over all companies of the responsible; no part can be told."""
+        policy = self._policy()
+        self.run_policy(policy)
+        outsider = new_test_user(self.env, "no_group", groups="base.group_user")
+        figures = ["taken_count", "last_result", "regret_rate", "winback_count"]
+        for user, expected in ((self.manager, 3), (self.insider, 0), (self.officer, 0)):
+            with self.subTest(user=user.login):
+                self.env.invalidate_all()
+                [shown] = policy.with_user(user).read(figures)
+                self.assertEqual(shown["taken_count"], expected)
+                self.assertEqual(bool(shown["last_result"]), bool(expected))
+        with self.assertRaises(AccessError):
+            policy.with_user(outsider).read(figures)
+        own = self._policy(company_id=self.theirs.id)
+        self.assertEqual(own.with_user(self.insider).taken_count, 0)
+        shared = policy.with_user(self.insider).search([("id", "=", policy.id)])
+        self.assertTrue(shared, "the policy itself is everybody's")
+
     def test_what_belongs_to_another_company_is_invisible(self):
         policy = self._policy(company_id=self.theirs.id, grace_days=5)
         run = self.run_policy(policy)

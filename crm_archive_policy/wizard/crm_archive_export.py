@@ -137,6 +137,7 @@ class CrmArchiveExportPart(models.TransientModel):
     def action_download(self):
         """:return: the download of this file"""
         self.ensure_one()
+        self.check_access("read")
         return {
             "type": "ir.actions.act_url",
             "url": f"/crm_archive/export/{self.id}",

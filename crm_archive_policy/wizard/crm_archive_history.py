@@ -98,6 +98,7 @@ class CrmArchiveHistory(models.TransientModel):
         :return: window action
         """
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.actions"]._for_xml_id(
             "crm_archive_policy.crm_archive_log_action"
         )
