@@ -76,6 +76,7 @@ class AttackCase(ArchiveCase, HttpCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.raise_sequences("crm_lead", "res_partner", "mail_message")
         cls.theirs = cls.env["res.company"].create({"name": "Another company"})
         cls.own = cls.env.company
         cls.portal = new_test_user(cls.env, "portal_spy", groups="base.group_portal")
@@ -114,6 +115,19 @@ class AttackCase(ArchiveCase, HttpCase):
             record._archive({"archive_restricted": True, **values})
         cls.env.flush_all()
         cls.env.cr.precommit.run()
+
+    @classmethod
+    def raise_sequences(cls, *tables):
+        """Give new records ids that are unlike any other number in an answer."""
+        for table in tables:
+            sequence = f"{table}_id_seq"
+            cls.env.cr.execute("SELECT setval(%s, nextval(%s))", [sequence] * 2)
+            (last,) = cls.env.cr.fetchone()
+            cls.env.cr.execute("SELECT setval(%s, %s)", [sequence, last + 7_340_000])
+            # A sequence does not take part in the rollback.
+            cls.addClassCleanup(
+                cls.env.cr.execute, "SELECT setval(%s, %s)", [sequence, last]
+            )
 
     @classmethod
     def get_meetings(cls, record):
