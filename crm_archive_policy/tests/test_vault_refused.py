@@ -261,10 +261,7 @@ class TestVaultHostile(VaultCase):
         out = io.BytesIO()
         with freeze_time(header.created):
             summary = write_bundle(out, spec, [Record(self.lead.id, rows, (), meta)])
-        key = object_key(bundle.name)
-        with bundle.store_id._open() as store:
-            store.delete(key)
-            store.put(key, out.getvalue())
+        self.put_object(out.getvalue())
         if trusted:
             [place] = summary.entries
             bundle.header_digest = summary.header_digest
@@ -277,6 +274,13 @@ class TestVaultHostile(VaultCase):
                 }
             )
         return summary
+
+    def put_object(self, data):
+        """Put something else where the bundle was."""
+        key = object_key(self.entry.bundle_id.name)
+        with self.entry.store_id._open() as store:
+            store.delete(key)
+            store.put(key, data)
 
     def assertForeign(self, error=BundleForeign):
         before = self.dump()
@@ -328,12 +332,16 @@ class TestVaultHostile(VaultCase):
             self.assertEqual(back[0], "calendar_event")
             back[3] = other.id
 
+        key = object_key(self.entry.bundle_id.name)
+        with self.entry.store_id._open() as store:
+            original = store.get(key)
         # Compressed it is now and then a byte longer or shorter.
         for other in others:
             summary = self.forge(change_meta=partial(change, other))
             [place] = summary.entries
             if place.length == self.entry.place_length:
                 break
+            self.put_object(original)
         self.assertEqual(place.offset, self.entry.place_offset)
         self.assertEqual(place.length, self.entry.place_length)
         self.assertEqual(place.rows_digest, self.entry.place_rows_digest)
