@@ -1,7 +1,11 @@
+from unittest.mock import patch
+
+from psycopg2.errors import UniqueViolation
+
 from odoo import Command
 from odoo.exceptions import UserError
 from odoo.tests import tagged
-from odoo.tools import SQL
+from odoo.tools import SQL, mute_logger
 
 from ..models.crm_archive_mixin_vault import KEPT_COLUMNS
 from .vault_common import VaultCase
@@ -234,6 +238,22 @@ class TestVault(VaultCase):
         entries._restore()
         self.assertEqual(self.dump()["x_values"], before)
 
+    def test_no_second_entry(self):
+        """Should two runs ever get that far, the second one is rolled back."""
+        entry = self.vault(self.create_lead("Once"))
+        columns = [n for n, f in entry._fields.items() if f.store and f.column_type]
+        columns = SQL(", ").join(SQL.identifier(n) for n in columns if n != "id")
+        with (
+            self.assertRaises(UniqueViolation),
+            mute_logger("odoo.sql_db"),
+            self.env.cr.savepoint(),
+        ):
+            self.execute(
+                "INSERT INTO crm_archive_entry (%s) SELECT %s FROM crm_archive_entry"
+                " WHERE id = %s",
+                *(columns, columns, entry.id),
+            )
+
     # -- rings -------------------------------------------------------------------
 
     def create_ring(self):
@@ -324,6 +344,29 @@ class TestVault(VaultCase):
             "UPDATE res_partner SET x_file_id = %s WHERE id = %s", file.id, contact.id
         )
         self.assertExactRoundTrip(contact, ["ir_attachment"])
+
+    def test_what_a_shell_keeps_is_not_pointed_forward(self):
+        """A column that the row kept is somebody's since: no bundle overwrites it."""
+        self.execute(
+            "ALTER TABLE res_partner ADD x_file_id integer REFERENCES ir_attachment"
+            " ON DELETE SET NULL"
+        )
+        contact = self.create_contact("Joan", email="joan@secret.example")
+        file = self.attach(contact, "main.txt", raw=b"main")
+        other = self.env["ir.attachment"].create({"name": "Since", "raw": b"since"})
+        query = "UPDATE res_partner SET x_file_id = %s WHERE id = %s"
+        self.execute(query, file.id, contact.id)
+        kept = KEPT_COLUMNS | {"x_file_id"}
+        model = self.env.registry["res.partner"]
+        with patch.object(model, "_get_archive_kept_columns", lambda _model: kept):
+            entries = self.vault(contact)
+            self.execute(query, other.id, contact.id)
+            entries._restore()
+        self.assertTrue(file.exists(), "what it pointed at has come back")
+        self.assertEqual(
+            self.execute("SELECT x_file_id FROM res_partner WHERE id = %s", contact.id),
+            [(other.id,)],
+        )
 
     # -- the shell ---------------------------------------------------------------
 

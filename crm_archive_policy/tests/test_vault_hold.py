@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
@@ -104,6 +106,17 @@ class TestVaultHold(PurgeCase):
                     file.write(data[: len(data) // 2])
         self.approve(purge)
         self._assert_held(purge, entry)
+
+    def test_asked_though_no_row_has_changed(self):
+        """The last question before the rows go, behind the comparison of versions."""
+        lead = self.archive(self.lead)
+        written = self.env["crm.archive.bundle"]._write_records(lead)
+        with (
+            patch.object(type(lead), "_get_held", lambda records: records),
+            self.assertRaisesRegex(UserError, "legal hold"),
+        ):
+            written.take(lead)
+        self.assertEqual(written.take(lead), lead)
 
     def test_live_record_under_a_domain(self):
         self.archive(self.lead)

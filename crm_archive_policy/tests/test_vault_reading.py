@@ -1,5 +1,6 @@
 import base64
 from contextlib import suppress
+from functools import partial
 from unittest.mock import patch
 
 from markupsafe import Markup
@@ -258,6 +259,27 @@ class TestReading(ReadingCase):
         entry = self.to_vault(self.create_lead("Elsewhere", company_id=company.id))
         with self.assertRaises(AccessError):
             self.read_as(self.officer, entry)
+
+    def test_each_check_holds_by_itself(self):
+        """Two stand behind each other: each is asked where the other one is out."""
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        entry = self.to_vault(self.create_lead("Elsewhere", company_id=company.id))
+        # What is in the cache already is read without the rules being asked.
+        entry.read()
+        for user, said in ((self.officer, "access"), (self.seller, "archive groups")):
+            own = entry.with_user(user)
+            calls = (own.get_content, partial(own._spool_attachment, 1))
+            with patch.object(type(entry), "_read_from_bundle") as read:
+                for call in calls:
+                    with self.assertRaisesRegex(AccessError, said):
+                        call()
+                read.assert_not_called()
+            with (
+                patch.object(type(entry.bundle_id), "_open_reader") as opened,
+                self.assertRaisesRegex(AccessError, said),
+            ):
+                own._read_from_bundle(lambda get: get())
+            opened.assert_not_called()
 
     def test_names_of_people_follow_the_readers_rights(self):
         self.contact.action_archive()
