@@ -104,7 +104,7 @@ def _get_texts(env):
 
 def _name_place(env, finding):
     table = _name_table(env, finding.table)
-    if not finding.column:
+    if not finding.column or _find_relation(env, finding.table):
         return table
     model = _find_model(env, finding.table)
     field = model._fields.get(finding.column) if model is not None else None
@@ -113,8 +113,25 @@ def _name_place(env, finding):
 
 
 def _name_table(env, table):
+    """Return what people call a table: its model, or the list it stands for."""
+    if field := _find_relation(env, table):
+        return f"{_name_model(env, field.model_name)}: {field._description_string(env)}"
     model = _find_model(env, table)
-    return model._description if model is not None else table
+    return table if model is None else _name_model(env, model._name)
+
+
+def _name_model(env, name):
+    # Only the name, in the language of the person: no more is read of it.
+    return env["ir.model"]._get(name).sudo().name
+
+
+def _find_relation(env, table):
+    """Return the many2many field of contacts or leads that a table belongs to."""
+    for model in (env["crm.lead"], env["res.partner"]):
+        for field in model._fields.values():
+            if field.type == "many2many" and field.store and field.relation == table:
+                return field
+    return None
 
 
 def _find_model(env, table):

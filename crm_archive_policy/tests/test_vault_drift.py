@@ -2,7 +2,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 from odoo.tools import SQL
 
-from ..vault.report import RestoreRefused
+from ..models.vault_findings import describe
+from ..vault.report import Finding, RestoreRefused
 from .vault_common import VaultCase
 
 
@@ -327,6 +328,9 @@ class TestVaultTargets(DriftCase):
         )
         self.assertEqual(self.lead.user_id, self.seller)
         self.assertFalse(self.lead.tag_ids or self.lead.source_id)
+        said = [describe(self.env, Finding(*f)) for f in entries.restore_report]
+        self.assertIn("1 rows of Lead: Tags belonged to CRM Tag no.", said[0])
+        self.assertIn("Lead: Source pointed at UTM Source no.", said[1])
 
     def test_required_target_deleted(self):
         for ondelete in ("RESTRICT", "CASCADE"):
