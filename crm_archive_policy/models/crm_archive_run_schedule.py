@@ -114,12 +114,7 @@ class CrmArchiveRun(models.Model):
                 due_ids = self._find_due_ids()
             if self.state == "waiting":
                 self._begin(len(due_ids) + self._count_open())
-            before = self._get_progress()
-            finished = self._step(due_ids)
-            if self.try_count and self._get_progress() > before:
-                # What fails next is another trouble, and has all its attempts.
-                self.try_count = 0
-            return due_ids, finished
+            return due_ids, self._step_on(due_ids)
         except OperationalError:
             raise
         except Exception as error:
@@ -127,6 +122,17 @@ class CrmArchiveRun(models.Model):
             _logger.exception("Archive run %s failed", self.id)
             self._fail(error)
             return due_ids, True
+
+    def _step_on(self, plan):
+        """Do the next batch; what fails after it has all its attempts again.
+
+        :return: whether the run is over
+        """
+        before = self._get_progress()
+        finished = self._step(plan)
+        if self.try_count and self._get_progress() > before:
+            self.try_count = 0
+        return finished
 
     def _fail(self, error):
         """Note why the run failed; try again later, or tell the managers."""
