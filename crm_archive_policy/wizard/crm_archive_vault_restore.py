@@ -267,7 +267,7 @@ class CrmArchiveVaultRestoreLine(models.TransientModel):
         "crm.archive.vault.restore", required=True, ondelete="cascade"
     )
     kind = fields.Char(readonly=True)
-    message = fields.Char(readonly=True)
+    message = fields.Text(readonly=True)
     is_refusal = fields.Boolean(readonly=True)
     target_table = fields.Char(readonly=True)
     target_model = fields.Char(readonly=True)
