@@ -412,17 +412,18 @@ class CrmArchiveMixin(models.AbstractModel):
         :param dict details: JSON values for the audit line
         :return: the records that were restored; the others were not archived
         """
-        records = self.filtered(lambda r: r.sudo().archive_state == "archived")
-        groups = defaultdict(self.browse)
-        for record in records:
-            snapshot = record.sudo().archive_snapshot or {}
-            groups[frozenset(snapshot.items())] += record
+        archived = self.sudo()._filter_by_value("archive_state", {"archived"})
+        records = archived.with_env(self.env)
+        groups = defaultdict(list)
+        snapshots = archived.mapped("archive_snapshot")
+        for res_id, snapshot in zip(records.ids, snapshots, strict=True):
+            groups[frozenset((snapshot or {}).items())].append(res_id)
         # Written before the state is gone: the line names the policy of each.
         records._log_archive("restore", details)
-        for snapshot, group in groups.items():
+        for snapshot, ids in groups.items():
             snapshot = dict(snapshot)
             active = snapshot.pop(self._active_name, True)
-            group._move(
+            records.browse(ids)._move(
                 {**self._get_live_values(), **snapshot},
                 {self._active_name: True} if active else None,
             )

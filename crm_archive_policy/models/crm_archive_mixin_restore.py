@@ -42,7 +42,7 @@ class CrmArchiveMixin(models.AbstractModel):
 
     def _filter_archived(self):
         """Return those of the records that can be restored."""
-        archived = self.sudo().filtered(lambda r: r.archive_state == "archived")
+        archived = self.sudo()._filter_by_value("archive_state", {"archived"})
         return archived.with_env(self.env)
 
     def _notice_archive_reply(self, msg_dict):

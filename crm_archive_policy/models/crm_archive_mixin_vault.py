@@ -177,14 +177,14 @@ class CrmArchiveMixin(models.AbstractModel):
 
         :raise UserError: naming the record and the reason
         """
-        for record in self.sudo():
-            if record.archive_state != "archived":
-                raise UserError(
-                    self.env._(
-                        "%(name)s is not archived, so it cannot move to the vault.",
-                        name=record.display_name,
-                    )
+        records = self.sudo()
+        if others := records - records._filter_by_value("archive_state", {"archived"}):
+            raise UserError(
+                self.env._(
+                    "%(name)s is not archived, so it cannot move to the vault.",
+                    name=others[0].display_name,
                 )
+            )
         if of_modules := self._filter_of_modules():
             raise UserError(
                 self.env._(

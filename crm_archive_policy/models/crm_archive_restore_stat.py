@@ -58,11 +58,11 @@ class CrmArchiveRestoreStat(models.Model):
         :param str cause: one of :data:`RESTORE_CAUSES`, or ``None``
         """
         limit = self.env.cr.now() - timedelta(days=EARLY_DAYS)
-        counts = Counter(
-            (record.archive_policy_id.id, record.archive_date >= limit)
-            for record in records.sudo()
-            if record.archive_policy_id and record.archive_date
-        )
+        counts = Counter()
+        for policy, own in records.sudo().grouped("archive_policy_id").items():
+            if policy:
+                dates = filter(None, own.mapped("archive_date"))
+                counts.update((policy.id, date >= limit) for date in dates)
         self._create_counts(counts, cause)
 
     def _create_counts(self, counts, cause):

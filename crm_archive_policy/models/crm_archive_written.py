@@ -65,7 +65,7 @@ class Written:
     @property
     def bundles(self):
         """:return: the bundles that were written"""
-        return self.env["crm.archive.bundle"].union(*self._bundles.values())
+        return self.env["crm.archive.bundle"].union(*set(self._bundles.values()))
 
     # ------------------------------------------------------------
     # TAKING
@@ -84,8 +84,8 @@ class Written:
         """
         moved = records.browse()
         for bundle in self._lock_bundles():
-            own = records.filtered(lambda r, b=bundle: self._bundles.get(r.id) == b)
-            moved |= self._take_from(bundle, own)
+            own = [i for i in records.ids if self._bundles.get(i) == bundle]
+            moved |= self._take_from(bundle, records.browse(own))
         return moved
 
     def _lock_bundles(self):
@@ -102,12 +102,12 @@ class Written:
         fix_text_format(self.env.cr)
         graph = Graph(self.env, self.model_name, bundle.keeps_row)
         found = discover(graph, records.ids)
-        records = records.filtered(
-            lambda r: (
-                found.versions.get(r.id) == self._versions[r.id]
-                and r.id not in found.blocked
-                and r.id not in found.blocked_parts
-            )
+        records = records.browse(
+            res_id
+            for res_id in records.ids
+            if found.versions.get(res_id) == self._versions[res_id]
+            and res_id not in found.blocked
+            and res_id not in found.blocked_parts
         )
         if not records:
             return records
@@ -175,7 +175,7 @@ class Written:
             name: path_to_sql(model, query, path)
             for name, path in model._get_archive_entry_paths().items()
         }
-        places = [self._places[record.id] for record in records]
+        places = [self._places[res_id] for res_id in records.ids]
         columns = {"id": "integer", **PLACE_COLUMNS}
         query.add_join(
             "JOIN",
@@ -183,7 +183,12 @@ class Written:
             SQL(
                 "(SELECT * FROM unnest(%s) AS row(%s))",
                 SQL(", ").join(
-                    SQL("%s::%s[]", [getattr(p, name) for p in places], SQL(kind))
+                    # Numbers and digests need no quotes, so a text says them all.
+                    SQL(
+                        "%s::%s[]",
+                        "{%s}" % ",".join(str(getattr(p, name)) for p in places),
+                        SQL(kind),
+                    )
                     for name, kind in columns.items()
                 ),
                 SQL(", ").join(map(SQL.identifier, columns)),

@@ -36,6 +36,7 @@ from . import test_store
 from . import test_subject
 from . import test_store_keys
 from . import test_vault
+from . import test_vault_arrival
 from . import test_vault_faults
 from . import test_web_form
 from . import test_vault_drift

@@ -70,14 +70,15 @@ def discover(graph: Graph, roots: list[int]) -> Found:
     waiting = {graph.root: _read_roots(graph, roots)}
     while waiting:
         table, rows = waiting.popitem()
-        news = []
+        news, known = [], seen[table]
+        keys, counts, versions = found.keys[table], found.counts, found.versions
         for root, key, ctid, xmin in rows:
-            if (root, ctid) in seen[table]:
+            if (root, ctid) in known:
                 continue
-            seen[table].add((root, ctid))
-            found.keys[table][root].append(key)
-            found.counts[root] += 1
-            found.versions[root] ^= hash((table, ctid, xmin))
+            known.add((root, ctid))
+            keys[root].append(key)
+            counts[root] += 1
+            versions[root] ^= hash((table, ctid, xmin))
             news.append((root, key))
         if news and graph.catalog.has_id(table):
             for edge, owned in _read_owned(graph, table, news).items():

@@ -1,5 +1,8 @@
 """Rows out of a bundle, laid out in a temporary table so that SQL can judge them."""
 
+import json
+import re
+
 import psycopg2
 
 from odoo.tools import SQL
@@ -8,6 +11,38 @@ from ..lib.bundle import BundleCorrupt
 
 #: Lines sent to the server at once.
 CHUNK = 2000
+
+#: What JSON writes down otherwise than PostgreSQL's arrays do.
+_ESCAPE = re.compile(r'\\(["\\/bfnrt]|u[0-9a-fA-F]{4})')
+_PLAIN = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "/": "/"}
+
+
+def as_array(line: str) -> str:
+    """Return a row's line of JSON as PostgreSQL writes an array.
+
+    Without escapes the two are the same but for the brackets, and an array is read in
+    a third of the time.
+
+    :param line: an array of strings and nulls
+    :raise BundleCorrupt: when it is no array
+    """
+    if not (line.startswith("[") and line.endswith("]")):
+        raise BundleCorrupt("a row is not an array")
+    if "\\" in line:
+        if "\\u" in line:  # halves of characters: json knows how they go together
+            try:
+                line = json.dumps(json.loads(line), ensure_ascii=False)
+            except (ValueError, RecursionError):
+                raise BundleCorrupt("a row cannot be read") from None
+        line = _ESCAPE.sub(_unescape, line)
+    return "{" + line[1:-1] + "}"
+
+
+def _unescape(match):
+    escape = match[1]
+    if escape[0] == "u":
+        return chr(int(escape[1:], 16))
+    return _PLAIN.get(escape, match[0])
 
 
 class Staging:
@@ -31,11 +66,18 @@ class Staging:
                 -- once a column.
                 v text[] NOT NULL
             ) ON COMMIT DROP;
-            ALTER TABLE crm_archive_staging ALTER COLUMN v SET STORAGE EXTERNAL;
+            -- Nobody asks how wide rows are distributed.
+            ALTER TABLE crm_archive_staging ALTER COLUMN v SET STORAGE EXTERNAL,
+                                            ALTER COLUMN v SET STATISTICS 0;
             TRUNCATE crm_archive_staging
             """
         )
         self.counts = dict.fromkeys(self.tables, 0)
+        #: Where each table's rows have their id, from 1 as SQL counts.
+        self._id_places = {
+            name: None if (place := self.position(name, "id")) is None else place + 1
+            for name in self.tables
+        }
         self._waiting = []
 
     def add(self, record):
@@ -45,7 +87,14 @@ class Staging:
         :raise BundleCorrupt: when the record is damaged; nothing may be used then
         """
         for table, line in record.lines():
-            self._waiting.append((self.order[table], record.id, line.decode()))
+            self._waiting.append(
+                (
+                    self.order[table],
+                    record.id,
+                    self._id_places[table],
+                    as_array(line.decode()),
+                )
+            )
             self.counts[table] += 1
             if len(self._waiting) == CHUNK:
                 self._insert()
@@ -53,18 +102,19 @@ class Staging:
     def _insert(self):
         if not self._waiting:
             return
-        numbers, roots, lines = map(list, zip(*self._waiting, strict=True))
+        numbers, roots, places, lines = map(list, zip(*self._waiting, strict=True))
         self._waiting = []
         try:
             self._cr.execute(
                 SQL(
-                    "INSERT INTO crm_archive_staging (number, root, v)"
-                    " SELECT number, root,"
-                    " ARRAY(SELECT json_array_elements_text(line::json))"
-                    " FROM unnest(%s::int[], %s::bigint[], %s::text[])"
-                    " row(number, root, line)",
+                    "INSERT INTO crm_archive_staging (number, root, id, v)"
+                    " SELECT number, root, v[place]::bigint, v"
+                    " FROM (SELECT number, root, place, line::text[] AS v"
+                    " FROM unnest(%s::int[], %s::bigint[], %s::int[], %s::text[])"
+                    " row(number, root, place, line) OFFSET 0) row",
                     numbers,
                     roots,
+                    places,
                     lines,
                 ),
                 log_exceptions=False,
@@ -74,18 +124,8 @@ class Staging:
             raise BundleCorrupt("a row cannot be read") from None
 
     def finish(self):
-        """Put the rows' ids in a column of their own and help the planner."""
+        """Send what is left, and help the planner."""
         self._insert()
-        for table in self.used():
-            if (position := self.position(table, "id")) is not None:
-                self._cr.execute(
-                    SQL(
-                        "UPDATE crm_archive_staging"
-                        " SET id = v[%s]::bigint WHERE number = %s",
-                        position + 1,
-                        self.order[table],
-                    )
-                )
         self._cr.execute("ANALYZE crm_archive_staging")
 
     def used(self) -> list[str]:
