@@ -40,6 +40,7 @@ from . import res_partner
 from . import crm_archive_size
 from . import crm_archive_cascade
 from . import crm_archive_policy_cascade
+from . import crm_archive_policy_switch
 from . import crm_archive_policy_class
 from . import crm_lead_recontact
 from . import res_partner_recontact

@@ -281,6 +281,24 @@ class CrmArchiveCandidate(models.Model):
                 )
             )
 
+    def _check_waiting(self):
+        """Refuse to keep what does not wait any more, such as what is archived.
+
+        :raise UserError: naming the candidate
+        """
+        for candidates in self.grouped("res_model").values():
+            records = candidates._get_records().exists()
+            gone = set(records.ids) - set(records._filter_pending().ids)
+            late = candidates.filtered(lambda c, gone=gone: c.res_id in gone)
+            if late:
+                raise UserError(
+                    self.env._(
+                        "“%(name)s” was archived or restored meanwhile, so there is "
+                        "nothing to keep it from. Take it out of the selection.",
+                        name=late[0].res_name,
+                    )
+                )
+
     def _check_may_keep(self):
         """Officers keep what they see; owners keep their own records.
 
@@ -324,9 +342,10 @@ class CrmArchiveCandidate(models.Model):
         :param str note: why
         """
         self._check_open()
+        self._check_waiting()
         for policy, candidates in self.grouped("policy_id").items():
             records = candidates._get_records().sudo().exists()
-            records._set_pending(False)
+            records._filter_pending()._set_pending(False)
             details = {"policy": policy.id, "candidates": len(candidates)}
             if keep_until:
                 details["until"] = keep_until.isoformat()

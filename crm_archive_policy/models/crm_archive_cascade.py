@@ -166,6 +166,24 @@ class CrmLead(models.Model):
         self.invalidate_recordset(["archive_snapshot"])
         self.action_set_lost()
 
+    def _write_active(self, vals):
+        """Who reopens a lead that was lost with its contact has decided about it:
+        the contact's return reopens it no more, whatever becomes of it by then."""
+        reopened = self.browse()
+        if vals[self._active_name]:
+            reopened = self.sudo().filtered(
+                lambda lead: (
+                    lead.archive_state in ("live", "pending")
+                    and lead.archive_cascade_partner_id
+                )
+            )
+        result = super()._write_active(vals)
+        if reopened:
+            reopened._move(
+                {"archive_cascade_partner_id": False, "archive_snapshot": False}
+            )
+        return result
+
     def _restore_cascaded(self):
         """Restore archived leads, and reopen those that were lost in a cascade."""
         archived = self.filtered(lambda lead: lead.archive_state == "archived")

@@ -258,6 +258,7 @@ class CrmArchiveMixin(models.AbstractModel):
         self.check_access("write")  # messages name the records
         records = self.sudo()
         if vals[self._active_name]:
+            records._check_not_vaulted()
             action, values = "restore", self._get_live_values()
             moving = records.filtered(lambda r: r.archive_state == "archived")
             groups = {frozenset(): moving}
@@ -357,6 +358,8 @@ class CrmArchiveMixin(models.AbstractModel):
             "archive_state": "archived",
             "archive_date": self.env.cr.now(),
             "archive_user_id": self.env.uid,
+            # That a policy had named the record does not make it the policy's.
+            "archive_policy_id": False,
             "archive_due_date": False,
             "archive_snapshot": False,
         }
@@ -428,6 +431,10 @@ class CrmArchiveMixin(models.AbstractModel):
                 {self._active_name: True} if active else None,
             )
         return records
+
+    def _filter_pending(self):
+        """Return those of the records that a policy has named, as superuser."""
+        return self.sudo()._filter_by_value("archive_state", {"pending"})
 
     def _set_pending(self, policy, due_date=False):
         """Name these records as due, or let go of them.

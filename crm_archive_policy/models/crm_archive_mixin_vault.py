@@ -203,6 +203,21 @@ class CrmArchiveMixin(models.AbstractModel):
                 )
             )
 
+    def _check_not_vaulted(self):
+        """Refuse to use a row that only stands for a record in the vault.
+
+        :raise UserError: naming it and what to do
+        """
+        vaulted = self._filter_by_value("archive_state", {"vaulted"})
+        if vaulted.filtered(lambda record: not record[self._active_name]):
+            raise UserError(
+                self.env._(
+                    "%(name)s is in the vault, and this row only stands for it. "
+                    "Restore it from the vault.",
+                    name=vaulted[0].display_name,
+                )
+            )
+
     def _check_mergeable(self):
         """What lies in the vault would not be merged with the rest."""
         super()._check_mergeable()

@@ -27,6 +27,9 @@ class CrmArchivePolicy(models.Model):
             ``text`` in the user's language
         """
         self.ensure_one()
+        if not self._is_responsible_inside():
+            text = self._describe_outside()
+            return {"applies": False, "date": False, "text": text}
         record = record.sudo(False)
         model = self._get_model()
         this = Domain("id", "=", record.id)

@@ -48,6 +48,7 @@ class CrmArchivePolicy(models.Model):
     def _get_vault_domain(self):
         """Return which records are due for the vault today."""
         self.ensure_one()
+        self._check_responsible()
         limit = self.env.cr.now() - timedelta(days=self.vault_after_days)
         model = self._get_model()
         return (

@@ -27,6 +27,7 @@ from . import test_class
 from . import test_company
 from . import test_cost
 from . import test_trigger
+from . import test_edges
 from . import test_vault_rewrite
 from . import test_vault_drill
 from . import test_vault_verify

@@ -52,3 +52,20 @@ class TestVaultRetention(VaultCase):
         date = contact.retention_date
         entry._restore()
         self.assertEqual(contact.retention_date, date)
+
+
+@tagged("post_install", "-at_install")
+class TestVaultShell(VaultCase):
+    """The row that a contact leaves is no contact."""
+
+    def test_unarchive_of_the_shell(self):
+        entry = self.vault(self.contact)
+        for act in (
+            self.contact.with_user(self.seller).action_unarchive,
+            lambda: self.contact.with_user(self.seller).write({"active": True}),
+        ):
+            with self.assertRaisesRegex(UserError, "Restore it from the vault"):
+                act()
+        self.assertFalse(self.contact.active)
+        entry._restore()
+        self.assertTrue(self.contact.active)
