@@ -51,6 +51,8 @@ from . import test_vault_refused
 from . import test_vault_modules
 from . import test_vault_golden
 from . import test_vault_retention
+from . import test_vault_orphan
+from . import test_vault_random
 from . import test_vault_tours
 from . import test_audit_chain
 from . import test_audit_changes

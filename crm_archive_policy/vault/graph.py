@@ -185,6 +185,15 @@ class Graph:
         visit(self.root)
         self.tables = list(reversed(done))
 
+    def edges_of_references(self, table: str) -> list[Edge]:
+        """:return: how a table's rows name their owners where no key says so"""
+        return [
+            edge
+            for edges in self.edges.values()
+            for edge in edges
+            if edge.table == table and edge.model_column
+        ]
+
     # -- what refers -------------------------------------------------------------
 
     def keys_from_outside(self, table: str) -> list[ForeignKey]:

@@ -24,7 +24,7 @@ def prove(restore, kept_columns):
         if "id" in dict(staging.tables[table].columns):
             different = _compare_by_id(restore, table, columns)
         else:
-            different = _compare_links(restore, table, columns)
+            different = count_missing_links(restore, table, columns)
         if different:
             raise BundleForeign(
                 f"{different} restored rows of {table} differ from the captured ones"
@@ -55,7 +55,8 @@ def _compare_by_id(restore, table, columns):
     return count
 
 
-def _compare_links(restore, table, columns):
+def count_missing_links(restore, table, columns):
+    """:return: number of staged rows of a table of links that are not there"""
     staging = restore.staging
     same = SQL(" AND ").join(
         SQL(

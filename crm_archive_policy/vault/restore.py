@@ -14,6 +14,8 @@ from .catalog import CASCADE, fix_text_format, names
 from .columns import Columns
 from .files import restore_file
 from .graph import Graph
+from .ownerless import drop_ownerless
+from .proof import count_missing_links
 from .report import Finding, RestoreRefused
 from .staging import Staging
 
@@ -50,6 +52,8 @@ class Restore:
         self._findings = Counter()
         self._ids = defaultdict(set)
         self._forward = []
+        #: Tables of which rows were left out.
+        self.left_out = set()
         self._meta, self._readers = {}, {}
 
     def run(self, readers) -> list[Finding]:
@@ -66,14 +70,14 @@ class Restore:
             self.staging.add(reader)
             self._meta[reader.id], self._readers[reader.id] = reader.meta, reader
         self.staging.finish()
-        self.columns = Columns(self.env, self.graph, self.staging, self._find)
+        self.columns = Columns(self.env, self.graph, self.staging, self.find)
         self.catalog.load(self.staging.used())
         self._find_kept()
         for table in self.staging.used():
             if table in self.graph.edges:
                 self._bring_back(table)
             else:
-                self._find("table_gone", table, count=self.staging.counts[table])
+                self.find("table_gone", table, count=self.staging.counts[table])
         self._refuse_if_needed()
         self._point_forward()
         self._refer_back()
@@ -89,7 +93,8 @@ class Restore:
             for ids in [sorted(self._ids[kind, table, column, target])]
         ]
 
-    def _find(self, kind, table, column="", *, count=1, target="", ids=()):
+    def find(self, kind, table, column="", *, count=1, target="", ids=()):
+        """Note what is not as it had been, see :class:`.report.Finding`."""
         self._findings[kind, table, column, target] += count
         self._ids[kind, table, column, target].update(ids)
 
@@ -116,6 +121,8 @@ class Restore:
         columns = self.columns.match(table, inserts=inserts)
         self._drop_present(table)
         self._resolve_targets(table)
+        if self.left_out:
+            drop_ownerless(self, table)
         self._refuse_if_needed()
         forward = self._get_forward(table)
         if table == self.root and self.kept:
@@ -146,9 +153,17 @@ class Restore:
             )
         )
         if taken := [row_id for row_id, is_same in rows if not is_same]:
-            self._find("id_taken", table, count=len(taken), ids=taken)
+            self.find("id_taken", table, count=len(taken), ids=taken)
         elif rows:
             self.staging.drop(table, SQL("s.id = ANY(%s)", [row[0] for row in rows]))
+
+    def leave_out(self, table, condition):
+        """Take rows out of what is brought back, and remember that some are missing.
+
+        :return: their number
+        """
+        self.left_out.add(table)
+        return self.staging.drop(table, condition)
 
     def _not_kept(self, table):
         if table != self.root or not self.kept:
@@ -175,8 +190,13 @@ class Restore:
             expected -= len(self.kept & self._meta.keys())
         self._execute(table, query)
         if (kept := expected - self.env.cr.rowcount) > 0:
+            self.left_out.add(table)
+            if self.staging.position(table, "id") is None:
+                # A link that two of the records share is there after all.
+                kept = count_missing_links(self, table, list(columns))
+        if kept > 0:
             kind = "unique_taken" if table == self.root else "live_kept"
-            self._find(kind, table, count=kept)
+            self.find(kind, table, count=kept)
 
     def _execute(self, table, query):
         """Run a statement; what the database refuses is a refusal of the restore."""
@@ -185,7 +205,7 @@ class Restore:
         except (psycopg2.IntegrityError, psycopg2.DataError) as error:
             column = error.diag.column_name or error.diag.constraint_name or ""
             is_clash = isinstance(error, psycopg2.errors.UniqueViolation)
-            self._find("unique_taken" if is_clash else "bad_value", table, column)
+            self.find("unique_taken" if is_clash else "bad_value", table, column)
             # The text of the error quotes values: it goes no further.
             raise RestoreRefused(self.findings()) from None
 
@@ -239,7 +259,7 @@ class Restore:
         )
         for name, count in zip(emptied, counts, strict=True):
             if count:
-                self._find("shell_changed", self.root, name, count=count)
+                self.find("shell_changed", self.root, name, count=count)
 
     # -- what rows point at --------------------------------------------------------
 
@@ -354,14 +374,14 @@ class Restore:
         if key.target == "res_company" or (key.table == self.root and required):
             self._find_target("required_gone", key, ids, count)
         elif key.table != self.root and (key.action == CASCADE or required):
-            self.staging.drop(key.table, condition)
+            self.leave_out(key.table, condition)
             self._find_target("row_gone", key, ids, count)
         else:
             self.staging.set_value(key.table, key.column, SQL("NULL::text"), condition)
             self._find_target("target_gone", key, ids, count)
 
     def _find_target(self, kind, key, ids, count):
-        self._find(kind, key.table, key.column, count=count, target=key.target, ids=ids)
+        self.find(kind, key.table, key.column, count=count, target=key.target, ids=ids)
 
     def _get_forward(self, table):
         """Return the columns that point at rows which are inserted only later."""
@@ -431,7 +451,7 @@ class Restore:
             )
             done = self._set_back(table, column, target, pairs) if known else 0
             if done < len(pairs):
-                self._find("reference_changed", table, column, count=len(pairs) - done)
+                self.find("reference_changed", table, column, count=len(pairs) - done)
 
     def _set_back(self, table, column, target, pairs):
         self._execute(
