@@ -83,6 +83,7 @@
         "report/crm_archive_purge_report.xml",
         "report/crm_archive_report.xml",
         "views/crm_archive_growth_views.xml",
+        "views/crm_archive_analysis_views.xml",
         "views/crm_archive_overview_views.xml",
         "report/crm_archive_subject.xml",
         "views/crm_archive_menus.xml",

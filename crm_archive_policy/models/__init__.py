@@ -119,3 +119,5 @@ from . import crm_archive_subject
 from . import crm_archive_links
 from . import ir_binary
 from . import mail_hidden
+from . import crm_archive_undo
+from . import crm_archive_analysis

@@ -74,13 +74,6 @@ class CrmArchiveMixin(models.AbstractModel):
                     names=", ".join(self[:5].mapped("display_name")),
                 )
             )
-        kept._get_open_candidates()._keep()
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "success",
-                "message": self.env._("%(count)s kept.", count=len(kept)),
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-            },
-        }
+        candidates = kept._get_open_candidates()
+        candidates._keep()
+        return candidates.sudo(False)._get_kept_action()

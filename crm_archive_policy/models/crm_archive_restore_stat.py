@@ -1,6 +1,8 @@
 from collections import Counter
 from datetime import timedelta
 
+from dateutil.relativedelta import relativedelta
+
 from odoo import api, fields, models
 from odoo.tools import SQL
 
@@ -12,6 +14,19 @@ RESTORE_CAUSES = [
     ("audit", "Audit"),
 ]
 
+#: Columns of the table that tell restores apart: one row for each combination.
+DIMENSIONS = (
+    "policy_id",
+    "restore_cause",
+    "is_early",
+    "res_model",
+    "month_count",
+    "country_id",
+    "industry_id",
+    "user_id",
+    "source_id",
+)
+
 #: A restore within so many days after archiving says something about the policy.
 EARLY_DAYS = 90
 
@@ -19,9 +34,10 @@ EARLY_DAYS = 90
 class CrmArchiveRestoreStat(models.Model):
     """How many records of a policy came back, when and why.
 
-    Numbers only: they tell nothing about anybody, and outlive the purge of the
-    records. One act writes one row for each policy; rows of past days are added up
-    to one a month, so the table stays small after a million restores too.
+    Numbers only: they name no record, and outlive the purge of the records, as what
+    the vault keeps of a purged record for statistics does. One act writes one row for
+    each combination of what is told apart; rows of past days are added up to one a
+    month, so the table stays small after a million restores too.
     """
 
     _name = "crm.archive.restore.stat"
@@ -47,6 +63,25 @@ class CrmArchiveRestoreStat(models.Model):
     is_early = fields.Boolean(
         "Within 90 Days", readonly=True, help="Archived not more than 90 days before."
     )
+    res_model = fields.Selection(
+        lambda self: self.env["crm.archive.growth"]._get_model_selection(),
+        "Kind of Record",
+        readonly=True,
+    )
+    month_count = fields.Integer(
+        "Months in the Archive",
+        readonly=True,
+        aggregator="avg",
+        help="Whole months between archiving and restoring.",
+    )
+    country_id = fields.Many2one("res.country", readonly=True, ondelete="set null")
+    industry_id = fields.Many2one(
+        "res.partner.industry", readonly=True, ondelete="set null"
+    )
+    user_id = fields.Many2one(
+        "res.users", "Salesperson", readonly=True, ondelete="set null"
+    )
+    source_id = fields.Many2one("utm.source", readonly=True, ondelete="set null")
     record_count = fields.Integer("Records", required=True, readonly=True)
 
     @api.model
@@ -57,30 +92,53 @@ class CrmArchiveRestoreStat(models.Model):
             and are not counted
         :param str cause: one of :data:`RESTORE_CAUSES`, or ``None``
         """
-        limit = self.env.cr.now() - timedelta(days=EARLY_DAYS)
-        counts = Counter()
-        for policy, own in records.sudo().grouped("archive_policy_id").items():
-            if policy:
-                dates = filter(None, own.mapped("archive_date"))
-                counts.update((policy.id, date >= limit) for date in dates)
-        self._create_counts(counts, cause)
+        now = self.env.cr.now()
+        counts = Counter(
+            self._get_dimensions(record, cause or False, now)
+            for record in records.sudo()
+            if record.archive_policy_id and record.archive_date
+        )
+        self._create_counts(counts)
 
-    def _create_counts(self, counts, cause):
+    @api.model
+    def _get_dimensions(self, record, cause, now):
+        """Return what tells the restore of one record from others.
+
+        :return: values of :data:`DIMENSIONS`, in their order
+        """
+
+        def get_id(source, name):
+            # Other modules' models need not have it.
+            return source[name].id if name in source._fields else False
+
+        age = relativedelta(now, record.archive_date)
+        person = record.partner_id if record._name == "crm.lead" else record
+        return (
+            record.archive_policy_id.id,
+            cause,
+            record.archive_date >= now - timedelta(days=EARLY_DAYS),
+            record._name,
+            12 * age.years + age.months,
+            get_id(record, "country_id"),
+            get_id(person, "industry_id"),
+            get_id(record, "user_id"),
+            get_id(record, "source_id"),
+        )
+
+    def _create_counts(self, counts):
         """Write the rows; people who restore have no rights on this table.
 
-        :param counts: ``{(policy id, is early): number}``
+        :param counts: ``{values of DIMENSIONS: number}``
         """
         today = fields.Date.today()
         self.sudo().create(
             [
                 {
-                    "policy_id": policy_id,
+                    **dict(zip(DIMENSIONS, values, strict=True)),
                     "date": today,
-                    "restore_cause": cause or False,
-                    "is_early": early,
                     "record_count": count,
                 }
-                for (policy_id, early), count in counts.items()
+                for values, count in counts.items()
             ]
         )
 
@@ -93,17 +151,18 @@ class CrmArchiveRestoreStat(models.Model):
                 """
                 WITH past AS (
                     DELETE FROM crm_archive_restore_stat
-                     WHERE date < %s
-                 RETURNING policy_id, date, restore_cause, is_early, record_count
+                     WHERE date < %(today)s
+                 RETURNING date, record_count, %(dimensions)s
                 )
                 INSERT INTO crm_archive_restore_stat
-                       (policy_id, date, restore_cause, is_early, record_count)
-                SELECT policy_id, date_trunc('month', date)::date, restore_cause,
-                       is_early, sum(record_count)
+                       (date, record_count, %(dimensions)s)
+                SELECT date_trunc('month', date)::date, sum(record_count),
+                       %(dimensions)s
                   FROM past
-                 GROUP BY 1, 2, 3, 4
+                 GROUP BY date_trunc('month', date), %(dimensions)s
                 """,
-                fields.Date.today(),
+                today=fields.Date.today(),
+                dimensions=SQL(", ").join(map(SQL.identifier, DIMENSIONS)),
             )
         )
         self.env.invalidate_all()

@@ -61,3 +61,5 @@ from . import test_audit_report
 from . import test_audit_cli
 from . import test_overview
 from . import test_overview_tours
+from . import test_undo
+from . import test_analysis

@@ -130,6 +130,11 @@ class TestTours(ArchiveCase, HttpCase):
         self.assertFalse(policy.activity_ids)
 
     def test_archive_from_the_card(self):
+        """And the undo of the notification brings it back."""
         self.start_tour("/odoo/contacts", "crm_archive_card", login="seller")
-        self.assertEqual(self.contact.archive_state, "archived")
-        self.assertEqual(self.contact.archive_reason_id, self.reason)
+        self.assertUntouched(self.contact)
+        lines = self.env["crm.archive.log"].search(
+            [("res_model", "=", "res.partner"), ("res_id", "=", self.contact.id)]
+        )
+        self.assertEqual(lines.mapped("action"), ["restore", "archive"])
+        self.assertEqual(lines[1].reason_id, self.reason)

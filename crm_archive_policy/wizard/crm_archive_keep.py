@@ -43,10 +43,10 @@ class CrmArchiveKeep(models.TransientModel):
     def action_keep(self):
         """Keep the candidates as chosen.
 
-        :return: action that closes the dialog
+        :return: notification that says how many, with the way back
         """
         self.ensure_one()
         candidates = self.env["crm.archive.candidate"].browse(self.candidate_ids)
         candidates._check_may_keep()
         candidates._keep(self.keep_until, self.note)
-        return {"type": "ir.actions.act_window_close"}
+        return candidates._get_kept_action()

@@ -116,7 +116,7 @@ class CrmArchiveWizard(models.TransientModel):
             archived |= archived._cascade(
                 values, children=self.is_child_included, leads=self.lead_cascade
             )
-        return self._get_done_action(archived)
+        return archived._get_archived_action()
 
     def _prepare_values(self):
         values = {
@@ -148,17 +148,3 @@ class CrmArchiveWizard(models.TransientModel):
                     user=changed[0].write_uid.display_name,
                 )
             )
-
-    def _get_done_action(self, archived):
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "success",
-                "message": self.env._(
-                    "%(count)s archived. Restore brings them back at any time.",
-                    count=len(archived),
-                ),
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-            },
-        }

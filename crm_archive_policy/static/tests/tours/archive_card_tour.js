@@ -42,5 +42,17 @@ registry.category("web_tour.tours").add("crm_archive_card", {
         {
             trigger: ".o_notification:contains(1 archived)",
         },
+        {
+            trigger: ".o_notification button:contains(Undo)",
+            content: "a mistake: one click brings it back",
+            run: "click",
+        },
+        {
+            trigger: ".o_notification:contains(1 restored)",
+        },
+        {
+            trigger: ".o_kanban_record:contains(Silent contact)",
+            content: "the card is there again",
+        },
     ],
 });
