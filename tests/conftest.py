@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts" / "lib"), str(ROOT / "tests")]
 
 import databases  # noqa: E402
+from community import addons_path  # noqa: E402
+from community import fetch as fetch_community  # noqa: E402
 from helpers import free_port  # noqa: E402
 
 ADDON = databases.ADDON
@@ -146,6 +148,15 @@ def odoo_shell():
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="module")
+def community():
+    """The option that makes Odoo find the community's add-ons, with the path set."""
+    folder = fetch_community()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        yield addons_path(folder)
 
 
 @pytest.fixture

@@ -45,5 +45,5 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    if found := main(sys.argv[1]):
+    if found := [line for folder in sys.argv[1:] for line in main(folder)]:
         sys.exit("\n".join(found))
