@@ -101,6 +101,7 @@ from . import crm_archive_incident
 from . import crm_archive_seen
 from . import crm_archive_rights
 from . import crm_archive_audit_settings
+from . import crm_archive_rights_changes
 from . import crm_archive_report
 from . import crm_archive_log_export
 from . import crm_archive_history_button

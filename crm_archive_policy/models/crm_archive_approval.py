@@ -153,27 +153,25 @@ class CrmArchiveApproval(models.Model):
         if not (reason or "").strip():
             raise UserError(self.env._("Say why: a second person decides about it."))
         now = self.env.cr.now()
-        approval = (
-            self.sudo()
-            .with_context(clean_context(self.env.context))
-            ._create_request(
-                {
-                    "kind": kind,
-                    "state": "waiting",
-                    "reason": reason.strip(),
-                    "company_id": (company or self.env.company).id,
-                    "user_id": self.env.uid,
-                    "ask_date": now,
-                    "expire_date": now + timedelta(days=WAIT_DAYS),
-                    "res_model": records._name,
-                    "res_ids": records.ids,
-                    "res_count": len(records),
-                    "params": {
-                        **(params or {}),
-                        "companies": self.env.companies.ids,
-                    },
-                }
-            )
+        approval = self.with_env(
+            self.env(su=True, context=clean_context(self.env.context))
+        )._create_request(
+            {
+                "kind": kind,
+                "state": "waiting",
+                "reason": reason.strip(),
+                "company_id": (company or self.env.company).id,
+                "user_id": self.env.uid,
+                "ask_date": now,
+                "expire_date": now + timedelta(days=WAIT_DAYS),
+                "res_model": records._name,
+                "res_ids": records.ids,
+                "res_count": len(records),
+                "params": {
+                    **(params or {}),
+                    "companies": self.env.companies.ids,
+                },
+            }
         )
         details = {"kind": kind, "records": len(records), "reason": approval.reason}
         approval._log("ask", details)

@@ -188,7 +188,9 @@ class CrmArchivePurge(models.Model):
             raise UserError(self.env._("There is nothing to destroy."))
         # No defaults from the context, which a client may forge: a request begins
         # as one that waits.
-        clean = self.sudo().with_context(clean_context(self.env.context))
+        clean = self.with_env(
+            self.env(su=True, context=clean_context(self.env.context))
+        )
         purge = clean.create(
             {
                 "kind": kind,

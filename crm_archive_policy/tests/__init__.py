@@ -2,6 +2,8 @@ from . import test_lifecycle
 from . import test_interaction
 from . import test_policy
 from . import test_guard
+from . import test_rights
+from . import test_rights_changes
 from . import test_run
 from . import test_log
 from . import test_notice

@@ -61,7 +61,7 @@ class SubjectCase(PurgeCase):
         wizard = self.env[action["res_model"]].with_user(user or self.officer)
         return wizard.browse(action["res_id"])
 
-    def read(self, wizard):
+    def read_export(self, wizard):
         """:return: ``{name: bytes}``"""
         wizard.action_export()
         file, self.file_name = wizard._get_file()
@@ -74,7 +74,7 @@ class TestSubject(SubjectCase):
     """Everything about one person in one file (GDPR Art. 15, 20; PIPL Art. 45)."""
 
     def test_everything_is_there(self):
-        files = self.read(self.open_for(self.person))
+        files = self.read_export(self.open_for(self.person))
         data = json.loads(files["data.json"])
         records = {(r["model"], r["id"]): r for r in data["records"]}
         self.assertEqual(
@@ -130,7 +130,7 @@ class TestSubject(SubjectCase):
         wizard = self.open_for(self.person)
         for line in wizard.line_ids:
             line.is_chosen = line.res_model == "crm.lead"
-        data = json.loads(self.read(wizard)["data.json"])
+        data = json.loads(self.read_export(wizard)["data.json"])
         self.assertEqual([r["id"] for r in data["records"]], [self.old.id])
         wizard.line_ids.is_chosen = False
         with self.assertRaisesRegex(UserError, "nothing to export"):
@@ -138,14 +138,14 @@ class TestSubject(SubjectCase):
 
     def test_no_code_of_others_in_the_cover(self):
         self.person.function = "<script>alert(1)</script>"
-        cover = self.read(self.open_for(self.person))["index.html"]
+        cover = self.read_export(self.open_for(self.person))["index.html"]
         self.assertNotIn(b"<script>", cover)
 
     def test_other_companies_stay_out(self):
         wizard = self.open_for(self.person)
         self.assertNotIn(self.foreign.id, wizard.line_ids.mapped("res_id"))
         self.assertFalse(wizard.hidden_count)
-        files = self.read(wizard)
+        files = self.read_export(wizard)
         self.assertNotIn(b"Faraway", b"".join(files.values()))
         # A forged line is asked again.
         wizard.line_ids[0].write(
@@ -166,7 +166,7 @@ class TestSubject(SubjectCase):
         self.open_for(self.person, self.manager)
 
     def test_it_is_noted_and_names_nobody(self):
-        self.read(self.open_for(self.person))
+        self.read_export(self.open_for(self.person))
         self.assertRegex(self.file_name, r"^subject-access-\d{4}-\d\d-\d\d\.zip$")
         lines = self.env["crm.archive.log"].search([("action", "=", "export")])
         noted = {(line.res_model, line.res_id) for line in lines}
@@ -189,7 +189,7 @@ class TestSubject(SubjectCase):
         lead.partner_id = self.person
         wizard = self.open_for(self.person)
         wizard.line_ids.filtered(lambda line: line.res_id == lead.id).unlink()
-        data = json.loads(self.read(wizard)["data.json"])
+        data = json.loads(self.read_export(wizard)["data.json"])
         self.assertIn("Found by its address", str(data["elsewhere"]))
         self.assertNotIn("Faraway Ltd", str(data))
 
