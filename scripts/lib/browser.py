@@ -246,11 +246,10 @@ class Browser:
         self.evaluate(
             f"{find}.scrollIntoView({{block: 'center', behavior: 'instant'}})"
         )
-        box = self.evaluate(
+        return self.evaluate(
             f"(() => {{ const box = {find}.getBoundingClientRect();"
             " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
         )
-        return box
 
     def screenshot(self, clip=None):
         """Return the page, or a part of it, as PNG.
