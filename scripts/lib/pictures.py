@@ -58,6 +58,13 @@ def action(name, record=""):
 
 
 PICTURES = [
+    Picture(
+        "overview",
+        MANAGER,
+        action("crm_archive_overview_action"),
+        height=960,
+        in_app_list=True,
+    ),
     # quick start
     Picture("policies", MANAGER, action("crm_archive_policy_action"), height=520),
     Picture(
@@ -136,7 +143,10 @@ PICTURES = [
         "keep-until",
         OFFICER,
         action("crm_archive_candidate_action", "{candidate}"),
-        [("click", "button[name=action_keep_until]"), ("look", ".modal footer")],
+        [
+            ("click", "button[name=action_keep_until]"),
+            ("type", ".modal .o_field_widget[name=note] input", "We meet in May"),
+        ],
         height=560,
     ),
     # bring back

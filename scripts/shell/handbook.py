@@ -210,7 +210,7 @@ def start_holds(manager):
         [
             ("is_company", "=", True),
             ("archive_state", "=", "live"),
-            ("user_id", "!=", 0),
+            ("email", "=like", "office@%.example"),
         ],
     )
     case = holds.create(
