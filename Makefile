@@ -1,6 +1,6 @@
 # Everything a person does here, by name. What it needs is prepared by scripts/host.
 .DEFAULT_GOAL := help
-.PHONY: run test test-odoo bench lint format help stop clean distclean
+.PHONY: run test test-odoo bench screenshots lint format help stop clean distclean
 
 run: ## Odoo with an aged customer base and the policies at work (SERVE=0, PORT=8069, DB=)
 	@scripts/run
@@ -13,6 +13,9 @@ test-odoo: ## Odoo's own CRM tests, with this add-on installed
 
 bench: ## how fast it is, on a PostgreSQL with default settings
 	@scripts/bench
+
+screenshots: ## take every picture of the handbook anew, in each language
+	@scripts/screenshots
 
 lint: ## ruff, pylint-odoo, prettier, eslint
 	@scripts/lint
@@ -30,4 +33,4 @@ distclean: ## remove the whole cache, with Odoo and the Python environment
 	@scripts/host --distclean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

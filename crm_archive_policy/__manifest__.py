@@ -5,6 +5,7 @@
     "version": "19.0.1.0.0",
     "category": "Sales/CRM",
     "author": "The crm_archive_policy authors",
+    "images": ["static/description/banner.png"],
     "license": "LGPL-3",
     "depends": ["crm"],
     "data": [

@@ -17,6 +17,10 @@ LANGUAGES = {"en": "en_US", "zh_CN": "zh_CN"}
 MANAGER, OFFICER, SELLER, AUDITOR = "ines", "samuel", "petra", "ruta"
 WIDTH, HEIGHT = 1280, 720
 
+#: Drawn from a page of our own, in the size that app lists ask for.
+BANNER_PAGE = ROOT / "scripts" / "lib" / "banner.html"
+BANNER, BANNER_SIZE = DESCRIPTION / "banner.png", (560, 280)
+
 GEAR = ".o_cp_action_menus button:has(.fa-cog)"
 
 

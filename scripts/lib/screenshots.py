@@ -19,7 +19,15 @@ from pathlib import Path
 
 import browser
 import polib
-from pictures import LANGUAGES, PICTURES, ROOT, WIDTH
+from pictures import (
+    BANNER,
+    BANNER_PAGE,
+    BANNER_SIZE,
+    LANGUAGES,
+    PICTURES,
+    ROOT,
+    WIDTH,
+)
 from PIL import Image, ImageChops
 
 TRANSLATION = ROOT / "crm_archive_policy" / "i18n" / "zh_CN.po"
@@ -214,6 +222,12 @@ def save(image, path):
     small.save(path, optimize=True)
 
 
+def draw_banner(window):
+    window.resize(*BANNER_SIZE)
+    window.open(BANNER_PAGE.as_uri())
+    save(Image.open(io.BytesIO(window.screenshot())).convert("RGB"), BANNER)
+
+
 def choose(names):
     """Return the pictures of these names; all of them when there are none."""
     unknown = set(names) - {picture.name for picture in PICTURES}
@@ -227,6 +241,8 @@ def main(database, records_file, *names):
     records = json.loads(Path(records_file).read_text())
     with serve(database) as site, browser.start() as window:
         window.prepare(WIDTH, chosen[0].height)
+        if not names:
+            draw_banner(window)
         window.run_on_every_page(STILL)
         for language, code in LANGUAGES.items():
             site.speak(code)
