@@ -23,6 +23,7 @@ from pictures import (
     BANNER,
     BANNER_PAGE,
     BANNER_SIZE,
+    HEIGHT,
     LANGUAGES,
     PICTURES,
     ROOT,
@@ -230,7 +231,7 @@ def draw_banner(window):
 
 def choose(names):
     """Return the pictures of these names; all of them when there are none."""
-    unknown = set(names) - {picture.name for picture in PICTURES}
+    unknown = set(names) - {picture.name for picture in PICTURES} - {BANNER.stem}
     if unknown:
         sys.exit(f"There is no picture called {', '.join(sorted(unknown))}.")
     return [p for p in PICTURES if not names or p.name in names]
@@ -240,8 +241,8 @@ def main(database, records_file, *names):
     chosen = choose(names)
     records = json.loads(Path(records_file).read_text())
     with serve(database) as site, browser.start() as window:
-        window.prepare(WIDTH, chosen[0].height)
-        if not names:
+        window.prepare(WIDTH, HEIGHT)
+        if not names or BANNER.stem in names:
             draw_banner(window)
         window.run_on_every_page(STILL)
         for language, code in LANGUAGES.items():
