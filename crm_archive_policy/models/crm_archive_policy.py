@@ -253,30 +253,6 @@ class CrmArchivePolicy(models.Model):
             .with_context(active_test=False, allowed_company_ids=companies.ids)
         )
 
-    def _is_responsible_inside(self):
-        """Tell whether the responsible may see the policy's company."""
-        self.ensure_one()
-        companies = self.user_id._get_company_ids()
-        return not self.company_id or self.company_id.id in companies
-
-    def _check_responsible(self):
-        """Refuse to look for records where the responsible sees none.
-
-        :raise UserError: naming policy, person and company, and what to do
-        """
-        if not self._is_responsible_inside():
-            raise UserError(self._describe_outside())
-
-    def _describe_outside(self):
-        return self.env._(
-            "“%(policy)s” finds nothing: %(user)s, who is responsible for it, does not "
-            "work for %(company)s, or that company is archived. Choose another "
-            "responsible or another company.",
-            policy=self.name,
-            user=self.user_id.name,
-            company=self.company_id.name,
-        )
-
     def _get_scope_domain(self):
         """Return which records the policy is about, whatever their age."""
         self.ensure_one()

@@ -6,7 +6,8 @@ from .crm_archive_candidate import OPEN_VERDICTS
 
 
 class CrmArchivePolicy(models.Model):
-    """What becomes of a policy's work when the policy itself changes or ends."""
+    """What becomes of a policy's work when the policy itself changes or ends, or
+    whoever answers for it leaves."""
 
     _inherit = "crm.archive.policy"
 
@@ -70,4 +71,29 @@ class CrmArchivePolicy(models.Model):
                 "verdict": "cancelled",
                 "note": self.env._("The policy was switched off."),
             }
+        )
+
+    def _is_responsible_inside(self):
+        """Tell whether the responsible may see the policy's company."""
+        self.ensure_one()
+        companies = self.user_id._get_company_ids()
+        return not self.company_id or self.company_id.id in companies
+
+    def _check_responsible(self):
+        """Refuse to look for records where the responsible sees none.
+
+        :raise UserError: naming policy, person and company, and what to do
+        """
+        if not self._is_responsible_inside():
+            raise UserError(self._describe_outside())
+
+    def _describe_outside(self):
+        names = self.sudo()  # of a company that may be nobody's any more
+        return self.env._(
+            "“%(policy)s” finds nothing: %(user)s, who is responsible for it, does not "
+            "work for %(company)s, or that company is archived. Choose another "
+            "responsible or another company.",
+            policy=names.name,
+            user=names.user_id.name,
+            company=names.company_id.name,
         )
