@@ -173,6 +173,8 @@ class CrmArchiveEntry(models.Model):
 
         :raise UserError: when they are of several models
         """
+        # Else one of these would read the whole index line of each entry.
+        self.fetch(["res_model", "res_id"])
         names = set(self.mapped("res_model"))
         if len(names) != 1:
             raise UserError(self.env._("Choose either contacts or leads."))

@@ -74,6 +74,7 @@ class CrmArchiveEntry(models.Model):
         """Lock the entries, and leave out those that are not in the vault any more."""
         locked = self.try_lock_for_update()
         locked.invalidate_recordset(["state"])
+        locked.fetch(["state", "bundle_id", "res_model", "res_id"])
         return locked.filtered(lambda entry: entry.state == "vaulted")
 
     def _bring_back(self, bundle, replacements, arrival=None):

@@ -3,6 +3,10 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from .query_tools import id_array
 
 #: Context key: what happens now was set off by a mail that a machine wrote. An
 #: answer of that kind means nothing; a new lead is proposed, but restores nothing.
@@ -293,18 +297,25 @@ class CrmArchiveRecontact(models.Model):
                 lead.partner_id = line.archived_id
 
     @api.model
+    @api.model
+    def _get_archived_domain(self, model_name, ids):
+        """Return what is proposed about records; their ids travel as one literal."""
+
+        def is_about(model, alias, query):
+            column = model._field_to_sql(alias, "archived_id", query)
+            return SQL("%s = ANY(%s)", column, id_array(ids))
+
+        return Domain("archived_model", "=", model_name) & Domain.custom(
+            to_sql=is_about
+        )
+
     def _close_for(self, records):
         """Close what was proposed about records that are restored now.
 
         :param records: contacts or leads, restored whichever way
         """
-        lines = self.sudo().search(
-            [
-                ("archived_model", "=", records._name),
-                ("archived_id", "in", records.ids),
-                ("state", "=", "proposed"),
-            ]
-        )
+        about = self._get_archived_domain(records._name, records.ids)
+        lines = self.sudo().search(about & Domain("state", "=", "proposed"))
         if lines:
             lines._decide("restored")
             lines._link_restored()

@@ -83,9 +83,7 @@ class CrmArchiveRecontact(models.Model):
 
         :param entries: ``crm.archive.entry``, just restored
         """
-        lines = self.sudo().search(
-            [("archived_model", "=", ENTRY), ("archived_id", "in", entries.ids)]
-        )
+        lines = self.sudo().search(self._get_archived_domain(ENTRY, entries.ids))
         by_id = {entry.id: entry for entry in entries}
         for line in lines:
             entry = by_id[line.archived_id]

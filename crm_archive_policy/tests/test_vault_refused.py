@@ -240,7 +240,7 @@ class TestVaultHostile(VaultCase):
         bundle = self.entry.bundle_id
         with bundle._open_reader() as reader:
             header = reader.header
-            record = reader.record(self.entry._get_ref())
+            record = reader.record(self.entry.res_id)
             rows, meta = record.rows(), record.meta
         tables = list(header.tables)
         if change_tables:
