@@ -22,7 +22,12 @@ class CrmArchiveCandidate(models.Model):
         :param str note: why
         """
         records = records.sudo()
-        records.flush_recordset(["company_id", "user_id"])
+        # A model may have neither.
+        company, owner_id = (
+            SQL.identifier("record", name) if self._has_column(records, name) else None
+            for name in ("company_id", "user_id")
+        )
+        records.flush_recordset()
         self.env["res.users"].flush_model(["active", "share"])
         now = self.env.cr.now()
         constants = {
@@ -42,17 +47,23 @@ class CrmArchiveCandidate(models.Model):
         self.env.cr.execute(
             SQL(
                 "INSERT INTO crm_archive_candidate (res_id, company_id, owner_id, %s)"
-                " SELECT record.id, coalesce(record.company_id, %s),"
+                " SELECT record.id, coalesce(%s, %s::int4),"
                 " coalesce(owner.id, %s), %s"
-                " FROM %s record LEFT JOIN res_users owner ON owner.id = record.user_id"
+                " FROM %s record LEFT JOIN res_users owner ON owner.id = %s"
                 " AND owner.active AND NOT owner.share"
                 " WHERE record.id = ANY(%s) ORDER BY record.id",
                 SQL(", ").join(map(SQL.identifier, constants)),
+                company or SQL("NULL::int4"),
                 policy.sudo().company_id.id or None,
                 owner.id if self._is_reachable(owner) else None,
                 SQL(", ").join(SQL("%s", value) for value in constants.values()),
                 SQL.identifier(records._table),
+                owner_id or SQL("NULL::int4"),
                 id_array(records.ids),
             )
         )
         policy.invalidate_recordset()
+
+    def _has_column(self, records, name):
+        field = records._fields.get(name)
+        return bool(field and field.store and field.column_type)
