@@ -3,7 +3,6 @@ from contextlib import contextmanager
 from odoo import api, models
 
 from ..vault.arrival import Arrival
-from .crm_archive_mixin import LIVE_VALUES
 from .crm_archive_mixin_write import ARRIVED, Arrived
 
 
@@ -24,7 +23,7 @@ class CrmArchiveMixin(models.AbstractModel):
 
         :return: dict ``{field name: column value}``
         """
-        values = {**LIVE_VALUES, self._active_name: True}
+        values = {**self._get_live_values(), self._active_name: True}
         return {
             name: self._fields[name].convert_to_column(value, self)
             for name, value in values.items()

@@ -1,8 +1,6 @@
 from collections import Counter
 from datetime import timedelta
 
-from dateutil.relativedelta import relativedelta
-
 from odoo import api, fields, models
 from odoo.tools import SQL
 
@@ -111,14 +109,17 @@ class CrmArchiveRestoreStat(models.Model):
             # Other modules' models need not have it.
             return source[name].id if name in source._fields else False
 
-        age = relativedelta(now, record.archive_date)
+        date = record.archive_date
+        months = 12 * (now.year - date.year) + now.month - date.month
+        if (now.day, now.time()) < (date.day, date.time()):
+            months -= 1  # not yet whole
         person = record.partner_id if record._name == "crm.lead" else record
         return (
             record.archive_policy_id.id,
             cause,
-            record.archive_date >= now - timedelta(days=EARLY_DAYS),
+            date >= now - timedelta(days=EARLY_DAYS),
             record._name,
-            12 * age.years + age.months,
+            months,
             get_id(record, "country_id"),
             get_id(person, "industry_id"),
             get_id(record, "user_id"),
