@@ -122,3 +122,4 @@ from . import ir_binary
 from . import mail_hidden
 from . import crm_archive_undo
 from . import crm_archive_analysis
+from . import crm_archive_storage_only

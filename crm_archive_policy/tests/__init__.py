@@ -6,6 +6,7 @@ from . import test_rights
 from . import test_rights_changes
 from . import test_run
 from . import test_log
+from . import test_no_personal_data
 from . import test_notice
 from . import test_review
 from . import test_review_tour
@@ -36,6 +37,7 @@ from . import test_vault_verify
 from . import test_vault_sweep
 from . import test_vault_upkeep
 from . import test_store
+from . import test_storage_only
 from . import test_subject
 from . import test_store_keys
 from . import test_vault
