@@ -413,6 +413,8 @@ class TestPublicMethods(AttackCase):
                 with self.subTest(user=user.login, model=name, method=method):
                     answer = self.call(spy, name, method, victims)
                     self.assertNoSecret(answer, method)
+                    if name == "res.config.settings":
+                        self.assertNotIn(b'"archive_', answer)
                     if user.login in OPENS.get(name, {}).get(method, ()):
                         self.assertNotIn("error", json.loads(answer))
                     else:
