@@ -15,7 +15,7 @@ from pathlib import Path
 
 import websocket
 
-START_SECONDS, STEP_SECONDS, STOP_SECONDS = 60, 40, 10
+START_SECONDS, STEP_SECONDS, STOP_SECONDS = 60, 30, 10
 #: The page is settled when nothing was asked of the server for so long.
 QUIET_SECONDS = 0.35
 #: Odoo's line for news stays open; its worker is loaded outside of the page.

@@ -149,7 +149,8 @@ PICTURES = [
         action("crm_archive_candidate_action", "{candidate}"),
         [
             ("click", "button[name=action_keep_until]"),
-            ("type", ".modal .o_field_widget[name=note] input", "We meet in May"),
+            # out of the date, whose calendar lies over everything
+            ("click", ".modal .o_field_widget[name=note] input"),
         ],
         height=560,
     ),
@@ -222,7 +223,12 @@ PICTURES = [
     # audit
     Picture("log", AUDITOR, action("crm_archive_log_action"), in_app_list=True),
     Picture(
-        "report", AUDITOR, action("crm_archive_report_action", "{report}"), height=960
+        "report",
+        AUDITOR,
+        action("crm_archive_report_action", "{report}"),
+        # the figures keep the language that they are taken in
+        [("click", "button[name=action_compute]")],
+        height=960,
     ),
     Picture(
         "rights",

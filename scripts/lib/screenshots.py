@@ -34,6 +34,7 @@ from PIL import Image, ImageChops
 TRANSLATION = ROOT / "crm_archive_policy" / "i18n" / "zh_CN.po"
 COLORS = 256
 SERVER_SECONDS = 120
+ATTEMPTS = 3
 
 #: Nothing moves, blinks or waits in a picture, and no page asks before it is left.
 STILL = """
@@ -210,6 +211,17 @@ def take(window, site, picture, texts, records):
     return Image.open(io.BytesIO(window.screenshot())).convert("RGB")
 
 
+def take_patiently(*arguments):
+    """Take one picture; on a busy machine a click may have come too early.
+
+    :raise BrowserError: when it fails again and again
+    """
+    for _attempt in range(ATTEMPTS - 1):
+        with contextlib.suppress(browser.BrowserError):
+            return take(*arguments)
+    return take(*arguments)
+
+
 def save(image, path):
     """Write a picture with few colours, unless the file shows the same already."""
     small = image.quantize(COLORS, method=Image.Quantize.MEDIANCUT, dither=0)
@@ -250,7 +262,7 @@ def main(database, records_file, *names):
             texts = read_texts(language)
             for picture in chosen:
                 print(f"{language}/{picture.name}", flush=True)
-                image = take(window, site, picture, texts, records)
+                image = take_patiently(window, site, picture, texts, records)
                 for path in picture.get_files(language):
                     save(image, path)
 

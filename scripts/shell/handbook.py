@@ -22,8 +22,8 @@ OFFICER, SELLER = "samuel", "petra"
 CHINESE_NAMES = {
     "Leads silent for eighteen months": "沉寂十八个月的线索",
     "Contacts silent for fifteen months": "沉寂十五个月的联系人",
-    "Commercial records (example)": "商业往来记录(示例)",
-    "Prospects (example)": "潜在客户(示例)",
+    "Commercial records (example)": "商业往来记录（示例）",
+    "Prospects (example)": "潜在客户（示例）",
     "Trade fair": "展会",
     "Newsletter": "电子期刊",
     "Reference customer": "标杆客户",
@@ -31,6 +31,7 @@ CHINESE_NAMES = {
     "Inbound call": "客户来电",
     "Referral": "客户推荐",
 }
+CHINESE_BASIS = "示例：从未成交的潜在客户，其信息保留不超过一年。具体期限请自行核实。"
 RECORDS = {}
 
 
@@ -63,6 +64,8 @@ def translate_names():
         records = env[model].with_context(active_test=False)
         for record in records.search([("name", "in", list(CHINESE_NAMES))]):
             record.with_context(lang=LANGUAGE).name = CHINESE_NAMES[record.name]
+    category = env["crm.archive.category"].browse(RECORDS["category"])
+    category.with_context(lang=LANGUAGE).legal_basis = CHINESE_BASIS
 
 
 def group(name):
@@ -340,6 +343,12 @@ def audit(manager, auditor):
     RECORDS["review"] = find("crm.archive.access.review")[-1:].id
 
 
+def run_scheduled():
+    """Do what the night does: count, and verify the audit log."""
+    for name in ("ir_cron_count_growth", "ir_cron_verify_log"):
+        env.ref(f"crm_archive_policy.{name}").method_direct_trigger()
+
+
 def note_policies():
     for key, name in (
         ("policy_lost", "crm_archive_policy_lost_leads"),
@@ -354,7 +363,7 @@ def note_policies():
         .id
     )
     env["crm.archive.policy"].browse(RECORDS["policy_new"]).write(
-        {"idle_unit": "months", "active": False}
+        {"idle_unit": "months", "active": True}
     )
     run = find("crm.archive.run", [("policy_id", "=", RECORDS["policy_leads"])])[:1]
     RECORDS["run"] = run.id
@@ -385,6 +394,8 @@ def main():
     prepare_store(manager)
     note_policies()
     translate_names()
+    env.cr.commit()
+    run_scheduled()
     env.cr.commit()
     print("RECORDS", json.dumps(RECORDS))
 
