@@ -1,8 +1,9 @@
 from odoo import api, models
 from odoo.exceptions import UserError
+from odoo.tools import frozendict
 
 #: Action that reloads what is on the screen.
-RELOAD = {"type": "ir.actions.client", "tag": "soft_reload"}
+RELOAD = frozendict(type="ir.actions.client", tag="soft_reload")
 
 
 def prepare_undo(message, records, method, next_action=RELOAD):

@@ -99,7 +99,11 @@ class IrRule(models.Model):
     @api.model
     def _find_archive_links(self, model_name, seen):
         model = self.env[model_name]
-        if model_name in self._get_lifecycle_models() or model._abstract or model._transient:
+        if (
+            model_name in self._get_lifecycle_models()
+            or model._abstract
+            or model._transient
+        ):
             return
         telling = TELLING_FIELDS.get(model_name, ())
         for name, field in model._fields.items():
@@ -146,7 +150,9 @@ class IrRule(models.Model):
             link = SQL.identifier(alias, name, to_flush=model._fields[name])
             if kind:
                 kind = SQL.identifier(alias, kind, to_flush=model._fields[kind])
-            for target in [whole] if whole else [*self._get_lifecycle_models(), *TELLING_FIELDS]:
+            for target in (
+                [whole] if whole else [*self._get_lifecycle_models(), *TELLING_FIELDS]
+            ):
                 if target in self._get_lifecycle_models():
                     terms.append(self._get_restricted_sql(target, link, kind))
                 elif target in self.env and target not in seen:
