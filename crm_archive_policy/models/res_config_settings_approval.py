@@ -9,7 +9,7 @@ from .crm_archive_approval_acts import (
 )
 
 MODES = [
-    ("auto", "As soon as there are two managers"),
+    ("auto", "From two managers on"),
     ("always", "Always"),
     ("never", "Never"),
 ]
