@@ -2,7 +2,6 @@ from odoo import api, models
 
 from .crm_archive_audit_settings import _compare
 from .crm_archive_rights import GROUPS
-from .ir_rule import RESTRICTION_RULES
 
 #: What decides who may do what, by model.
 RULE_FIELDS = (
@@ -126,8 +125,8 @@ class IrRule(models.Model):
     def _is_told(self, vals):
         """What puts the restriction in force is told: the policy or the archiving."""
         if self.env.su and vals == {"active": True}:
-            own = (self.env.ref(n, raise_if_not_found=False) for n in RESTRICTION_RULES)
-            if self in own:
+            names = self._get_lifecycle_models()
+            if any(self == self.env[name]._get_restriction_rule() for name in names):
                 return False
         return super()._is_told(vals)
 
