@@ -340,6 +340,10 @@ class CrmArchiveOverview(models.AbstractModel):
         if not self._is_staff():
             return False
         domain = Domain(IN_STORE) & self._get_company_domain()
+        # A bundle of no company may hold records of all: no part of it can be told.
+        companies = self.env["res.company"].sudo().search_count([])
+        if companies > len(self.env.user.company_ids):
+            domain &= Domain("company_id", "!=", False)
         # Figures for officers too, who are led to the runs instead of the bundles.
         bundles = self.env["crm.archive.bundle"].sudo()
         [[moved, stored]] = bundles._read_group(
