@@ -1,35 +1,19 @@
 from odoo import api, fields, models
-from odoo.tools import SQL
+from odoo.tools import SQL, Query
 
-#: What archived records, entries of the vault and restores are told apart by, and how
-#: each is found: field → (archived contact, archived lead, entry, restore).
+#: Where each field is found: field → (on an archived record: the first path that the
+#: model has, on an entry of the vault, in the figures of restores).
 COLUMNS = {
-    "company_id": ("company_id", "company_id", "company_id", "policy.company_id"),
-    "policy_id": ("archive_policy_id", "archive_policy_id", "policy_id", "policy_id"),
-    "reason_id": (
-        "archive_reason_id",
-        "archive_reason_id",
-        "reason_id",
-        "policy.reason_id",
-    ),
-    "country_id": ("country_id", "country_id", "country_id", "country_id"),
-    "industry_id": (
-        "industry_id",
-        "partner.industry_id",
-        "industry_id",
-        "industry_id",
-    ),
-    "user_id": ("user_id", "user_id", "user_id", "user_id"),
-    "source_id": (None, "source_id", "source_id", "source_id"),
-    "archive_date": ("archive_date", "archive_date", "archive_date", None),
-    "expected_revenue": (None, "expected_revenue", "expected_revenue", None),
+    "company_id": (("company_id",), "company_id", "policy.company_id"),
+    "policy_id": (("archive_policy_id",), "policy_id", "policy_id"),
+    "reason_id": (("archive_reason_id",), "reason_id", "policy.reason_id"),
+    "country_id": (("country_id",), "country_id", "country_id"),
+    "industry_id": (("industry_id", "partner_id.industry_id"),) + ("industry_id",) * 2,
+    "user_id": (("user_id",), "user_id", "user_id"),
+    "source_id": (("source_id",), "source_id", "source_id"),
+    "archive_date": (("archive_date",), "archive_date", None),
+    "expected_revenue": (("expected_revenue",), "expected_revenue", None),
 }
-
-
-def _names(part):
-    """Return the fields of one kind of row, without those of what it is linked to."""
-    sources = (source[part] for source in COLUMNS.values())
-    return [source for source in sources if source and "." not in source]
 
 
 class CrmArchiveAnalysis(models.Model):
@@ -46,12 +30,12 @@ class CrmArchiveAnalysis(models.Model):
     _auto = False
     _order = "archive_date desc"
 
-    #: What has to be in the database before it is read.
+    #: What has to be in the database before it is read: all that is read of these.
     _depends = {  # noqa: RUF012 - as the ORM asks for it
-        "res.partner": ["archive_state", *_names(0)],
-        "crm.lead": ["archive_state", "partner_id", *_names(1)],
-        "crm.archive.entry": ["res_model", "state", "purge_date", *_names(2)],
-        "crm.archive.restore.stat": ["res_model", "date", "record_count", *_names(3)],
+        "res.partner": ["archive_state", "archive_date", "archive_policy_id"],
+        "crm.lead": ["archive_state", "archive_date", "archive_policy_id"],
+        "crm.archive.entry": ["state", "purge_date", "vault_date"],
+        "crm.archive.restore.stat": ["date", "record_count"],
         "crm.archive.policy": ["company_id", "reason_id"],
     }
 
@@ -88,58 +72,93 @@ class CrmArchiveAnalysis(models.Model):
     @property
     def _table_query(self):
         """One part for each kind of row; ids differ by their remainder."""
-        return SQL(
-            " UNION ALL ".join(["%s"] * 4),
+        names = self.env["crm.archive.policy"]._get_lifecycle_models()
+        step = len(names) + 2
+        parts = [
+            self._get_archived_query(self.env[name], step, rest)
+            for rest, name in enumerate(names)
+        ]
+        parts.append(
             SQL(
                 """
-                SELECT 4 * record.id AS id, 'archived' AS state,
-                       'res.partner' AS res_model, record.archive_date AS date,
+                SELECT %s * record.id + %s AS id, record.state, record.res_model,
+                       COALESCE(record.purge_date, record.vault_date) AS date,
                        1 AS record_count, %s
-                  FROM res_partner record
-                 WHERE record.archive_state = 'archived'
-                """,
-                self._get_columns(0),
-            ),
-            SQL(
-                """
-                SELECT 4 * record.id + 1, 'archived', 'crm.lead', record.archive_date,
-                       1, %s
-                  FROM crm_lead record
-             LEFT JOIN res_partner partner ON partner.id = record.partner_id
-                 WHERE record.archive_state = 'archived'
-                """,
-                self._get_columns(1),
-            ),
-            SQL(
-                """
-                SELECT 4 * record.id + 2, record.state, record.res_model,
-                       COALESCE(record.purge_date, record.vault_date), 1, %s
                   FROM crm_archive_entry record
                  WHERE record.state <> 'restored'
                 """,
-                self._get_columns(2),
-            ),
+                step,
+                step - 2,
+                self._get_columns(1),
+            )
+        )
+        parts.append(
             SQL(
                 """
-                SELECT 4 * record.id + 3, 'restored', record.res_model,
-                       record.date::timestamp, record.record_count, %s
+                SELECT %s * record.id + %s AS id, 'restored' AS state,
+                       record.res_model, record.date::timestamp AS date,
+                       record.record_count, %s
                   FROM crm_archive_restore_stat record
                   JOIN crm_archive_policy policy ON policy.id = record.policy_id
                 """,
-                self._get_columns(3),
-            ),
+                step,
+                step - 1,
+                self._get_columns(2),
+            )
+        )
+        return SQL(" UNION ALL ").join(parts)
+
+    @api.model
+    def _get_archived_query(self, model, step, rest):
+        """Return the part of the records of one model that are archived."""
+        query = Query(self.env, "record", SQL.identifier(model._table))
+        columns = [
+            SQL(
+                "%s AS %s",
+                self._get_record_column(model, query, paths[0], name),
+                SQL.identifier(name),
+            )
+            for name, paths in COLUMNS.items()
+        ]
+        query.add_where("record.archive_state = 'archived'")
+        return query.select(
+            SQL("%s * record.id + %s AS id", step, rest),
+            SQL("'archived' AS state"),
+            SQL("%s AS res_model", model._name),
+            SQL("record.archive_date AS date"),
+            SQL("1 AS record_count"),
+            *columns,
         )
 
     @api.model
+    def _get_record_column(self, model, query, paths, name):
+        """Return the column of the first path whose fields are stored, or NULL."""
+        for path in paths:
+            first, _dot, rest = path.partition(".")
+            field = model._fields.get(first)
+            if field and field.store:
+                if not rest:
+                    return SQL.identifier("record", first)
+                comodel = self.env[field.comodel_name]
+                if rest in comodel._fields and comodel._fields[rest].store:
+                    alias = query.left_join("record", first, comodel._table, "id", rest)
+                    return SQL.identifier(alias, rest)
+        return self._get_null(name)
+
+    @api.model
     def _get_columns(self, part):
-        """Return the columns of one part of the query, in the order of the first."""
+        """Return the columns of entries or restores, in the order of the first part."""
         columns = []
         for name, sources in COLUMNS.items():
             source = sources[part]
             if source is None:
-                column = SQL("NULL::%s", SQL(self._fields[name].column_type[1]))
+                column = self._get_null(name)
             else:
                 table, _dot, field = source.rpartition(".")
                 column = SQL.identifier(table or "record", field)
             columns.append(SQL("%s AS %s", column, SQL.identifier(name)))
         return SQL(", ").join(columns)
+
+    @api.model
+    def _get_null(self, name):
+        return SQL("NULL::%s", SQL(self._fields[name].column_type[1]))

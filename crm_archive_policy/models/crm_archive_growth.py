@@ -93,10 +93,12 @@ class CrmArchiveGrowth(models.Model):
         Records in the vault are counted by their entries: a contact may leave a
         nameless row behind, a lead leaves none.
         """
+        company = model._fields.get("company_id")
+        has_company = bool(company and company.store)
         return SQL(
             """
             WITH item AS (
-                SELECT company_id,
+                SELECT %(company)s AS company_id,
                        date_trunc('month', create_date) AS born,
                        CASE WHEN archive_state = 'archived'
                             THEN date_trunc('month', archive_date)
@@ -129,6 +131,7 @@ class CrmArchiveGrowth(models.Model):
           GROUP BY month.date, item.company_id
             """,
             table=SQL.identifier(model._table),
+            company=SQL("company_id" if has_company else "NULL::integer"),
             model=model._name,
             months=months,
         )

@@ -104,27 +104,29 @@ class CrmArchiveRestoreStat(models.Model):
 
         :return: values of :data:`DIMENSIONS`, in their order
         """
-
-        def get_id(source, name):
-            # Other modules' models need not have it.
-            return source[name].id if name in source._fields else False
-
         date = record.archive_date
         months = 12 * (now.year - date.year) + now.month - date.month
         if (now.day, now.time()) < (date.day, date.time()):
             months -= 1  # not yet whole
-        person = record.partner_id if record._name == "crm.lead" else record
+        customer = record
+        if "industry_id" not in record._fields and "partner_id" in record._fields:
+            customer = record.partner_id
         return (
             record.archive_policy_id.id,
             cause,
             date >= now - timedelta(days=EARLY_DAYS),
             record._name,
             months,
-            get_id(record, "country_id"),
-            get_id(person, "industry_id"),
-            get_id(record, "user_id"),
-            get_id(record, "source_id"),
+            self._get_link(record, "country_id"),
+            self._get_link(customer, "industry_id"),
+            self._get_link(record, "user_id"),
+            self._get_link(record, "source_id"),
         )
+
+    @api.model
+    def _get_link(self, record, name):
+        """Return the id that a link of the record holds, if its model has one."""
+        return record[name].id if name in record._fields else False
 
     def _create_counts(self, counts):
         """Write the rows; people who restore have no rights on this table.
