@@ -1,10 +1,12 @@
 from datetime import timedelta
+from unittest.mock import patch
 
 from dateutil.relativedelta import relativedelta
 from freezegun import freeze_time
 
 from odoo import fields
 from odoo.exceptions import AccessError
+from odoo.models import BaseModel
 from odoo.tests import new_test_user, tagged
 
 from ..models import crm_archive_overview
@@ -269,6 +271,15 @@ class TestOverview(ArchiveCase):
         )
         leads._archive({})
         self.patch(crm_archive_overview, "COUNT_MAX", 3)
+        limits, count = [], BaseModel.search_count
+
+        def search_count(records, domain, limit=None):
+            limits.append(limit)
+            return count(records, domain, limit)
+
+        with patch.object(BaseModel, "search_count", search_count):
+            self.get_overview()
+        self.assertTrue(limits and all(limits), "nothing is counted to its end")
         self.env["crm.archive.growth"].search([]).unlink()
         stock = {f["label"]: f for f in self.get_overview()["stock"]}
         self.assertEqual(stock["Archived leads"]["count"], 3)

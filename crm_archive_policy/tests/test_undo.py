@@ -49,8 +49,9 @@ class TestUndo(NoticeCase):
         action = policy.candidate_ids.with_user(self.officer).action_keep()
         with self.assertRaises(UserError, msg="the officer has decided"):
             self.press_undo(action, self.colleague)
-        with self.assertRaises(AccessError):
-            self.press_undo(action, self.seller)
+        for user in (self.seller, self.auditor):
+            with self.assertRaises(AccessError):
+                self.press_undo(action, user)
         self.assertUntouched(lead)
 
     def test_what_has_come_between_stays(self):
