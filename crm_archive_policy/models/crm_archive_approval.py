@@ -199,7 +199,7 @@ class CrmArchiveApproval(models.Model):
             raise UserError(
                 self.env._(
                     "This has been asked for already and waits for an approval, see "
-                    "Archive → Approvals."
+                    "Archive → Review → Approvals."
                 )
             )
         return approval
