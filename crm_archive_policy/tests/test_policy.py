@@ -1,5 +1,6 @@
 from datetime import timedelta
 
+from lxml import etree
 from psycopg2 import IntegrityError
 
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -7,6 +8,7 @@ from odoo.fields import Date
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 from odoo.tools.convert import convert_file
+from odoo.tools.safe_eval import safe_eval
 
 from .common import ArchiveCase
 
@@ -310,6 +312,20 @@ class TestPolicy(ArchiveCase):
         self.assertUntouched(self.lead | exempt)
         self.assertFalse(policy.run_ids)
         self.assertEqual(log.search_count([]), before)
+
+    def test_preview_offers_a_run_of_what_is_switched_on(self):
+        policy = self.create_policy(domain=f"[('id', '=', {self.lead.id})]")
+        previews = self.env["crm.archive.preview"]
+        arch = etree.fromstring(previews.get_view(view_type="form")["arch"])
+        (button,) = arch.xpath("//button[@name='action_run']")
+        for active in (True, False):
+            policy.active = active
+            preview = previews._create_for(policy)
+            self.assertEqual(preview.archived_count, 1)
+            names = ("archived_count", "policy_active")
+            values = {name: preview[name] for name in names}
+            hidden = safe_eval(button.get("invisible"), values)
+            self.assertEqual(bool(hidden), not active)
 
     def test_preview_says_how_much_room_it_is(self):
         """Twice the records take twice the room; compressed it is less."""
