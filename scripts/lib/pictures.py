@@ -150,7 +150,7 @@ PICTURES = [
         [
             ("click", "button[name=action_keep_until]"),
             # out of the date, whose calendar lies over everything
-            ("click", ".modal .o_field_widget[name=note] input"),
+            ("click", ".modal .modal-title"),
         ],
         height=560,
     ),
