@@ -108,7 +108,7 @@ class Sweep:
             (name, "ilike", MARKER)
             for name in self.get_names(model, self.is_searched_text)
         ]
-        for link in self.get_names(model, lambda field: bool(field.comodel_name)):
+        for link in self.get_names(model, self.is_searched_link):
             comodel = self.env[model._fields[link].comodel_name]
             if comodel._name not in TELLING_MODELS or not comodel.has_access("read"):
                 continue
@@ -120,6 +120,10 @@ class Sweep:
             oracles += [(f"{link}.{terms[0][0]}", "=like", f"{MARKER}%")]
             oracles += [(link, "any", any_of), (link, "ilike", MARKER)]
         self.count_any(model, oracles)
+
+    @staticmethod
+    def is_searched_link(field):
+        return bool(field.comodel_name) and field._description_searchable
 
     @staticmethod
     def is_searched_text(field):
@@ -207,6 +211,23 @@ class TestAttack(AttackCase):
             if present.get(question) != absent.get(question)
         ]
         self.assertFalse(different[:20], f"{len(different)} answers")
+
+    def assertSame(self, present, absent):
+        """Name the questions that were answered differently."""
+        different = [
+            question
+            for question in present.keys() | absent.keys()
+            if present.get(question) != absent.get(question)
+        ]
+        self.assertFalse(different[:20], f"{len(different)} answers")
+
+    def test_overview_counts_nothing_of_other_companies(self):
+        spy = Attacker(self, self.foreigner)
+        present = spy.result("crm.archive.overview", "get_overview")
+        self.remove_prey()
+        absent = spy.result("crm.archive.overview", "get_overview")
+        for part in ("stock", "todo", "starters"):
+            self.assertEqual(present[part], absent[part], part)
 
     @mute_logger("odoo.http", "odoo.addons.base.models.ir_rule", "odoo.domains")
     def test_documents_tell_the_name_and_nothing_else(self):
