@@ -203,14 +203,11 @@ class TestAttack(AttackCase):
         self.remove_prey()
         self.assertSame(present, self.attack())
 
-    def assertSame(self, present, absent):
-        """Name the questions that were answered differently."""
-        different = [
-            question
-            for question in present.keys() | absent.keys()
-            if present.get(question) != absent.get(question)
-        ]
-        self.assertFalse(different[:20], f"{len(different)} answers")
+    def attack(self, names=None, users=None):
+        answers = {}
+        for user in users or (self.seller, self.portal, self.foreigner):
+            answers.update(Sweep(Attacker(self, user)).run(names))
+        return answers
 
     def assertSame(self, present, absent):
         """Name the questions that were answered differently."""
