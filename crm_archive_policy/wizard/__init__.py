@@ -11,6 +11,7 @@ from . import crm_archive_retention_wizard
 from . import base_partner_merge_automatic_wizard
 from . import crm_archive_vault_restore
 from . import crm_archive_purge_ask
+from . import crm_archive_person_search
 from . import crm_archive_erase
 from . import crm_archive_subject_export
 from . import crm_archive_export

@@ -12,11 +12,9 @@ class CrmArchiveErase(models.TransientModel):
     """
 
     _name = "crm.archive.erase"
+    _inherit = ["crm.archive.person.search"]
     _description = "Erase a Person"
 
-    name = fields.Char()
-    email = fields.Char("E-mail")
-    phone = fields.Char()
     line_ids = fields.One2many("crm.archive.erase.line", "wizard_id")
     identifiers = fields.Text(
         "Known by",
@@ -25,10 +23,8 @@ class CrmArchiveErase(models.TransientModel):
         "what other people share, such as the number of a company.",
     )
     reason = fields.Text(help="It stays: name no person here.")
-    is_searched = fields.Boolean()
     erased_count = fields.Integer(compute="_compute_counts")
     kept_count = fields.Integer(compute="_compute_counts")
-    hidden_count = fields.Integer(readonly=True)
 
     @api.depends("line_ids.is_chosen", "line_ids.outcome")
     def _compute_counts(self):
@@ -36,43 +32,6 @@ class CrmArchiveErase(models.TransientModel):
             chosen = wizard.line_ids.filtered("is_chosen")
             wizard.kept_count = len(chosen.filtered("outcome"))
             wizard.erased_count = len(chosen) - wizard.kept_count
-
-    @api.model
-    def _get_action_for(self, identity):
-        """Return the dialog for a person.
-
-        :param dict identity: name, email and phone, as far as they are known
-        """
-        known = {key: value for key, value in identity.items() if value}
-        wizard = self.create(known)
-        wizard._search_person()
-        return wizard._get_action()
-
-    def _get_action(self):
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Erase a Person"),
-            "res_model": self._name,
-            "res_id": self.id,
-            "view_mode": "form",
-            "views": [(False, "form")],
-            "target": "new",
-        }
-
-    def action_search(self):
-        """Find the person anew by what was entered.
-
-        :return: the dialog
-        :raise UserError: when nothing was entered
-        """
-        self.ensure_one()
-        if not (self.name or self.email or self.phone):
-            raise UserError(
-                self.env._("Enter a name, an e-mail address or a phone number.")
-            )
-        self._search_person()
-        return self._get_action()
 
     def _search_person(self):
         """Fill the dialog with what there is about the person."""

@@ -10,53 +10,10 @@ class CrmArchiveSubjectExport(models.TransientModel):
     """
 
     _name = "crm.archive.subject.export"
+    _inherit = ["crm.archive.person.search"]
     _description = "Export All About a Person"
 
-    name = fields.Char()
-    email = fields.Char("E-mail")
-    phone = fields.Char()
-    is_searched = fields.Boolean()
     line_ids = fields.One2many("crm.archive.subject.export.line", "wizard_id")
-    hidden_count = fields.Integer(readonly=True)
-
-    @api.model
-    def _get_action_for(self, identity):
-        """Return the dialog for a person.
-
-        :param dict identity: name, email and phone, as far as they are known
-        :raise AccessError: for other people than officers and managers
-        """
-        self.env["crm.archive.subject"]._check_may_export()
-        known = {key: value for key, value in identity.items() if value}
-        wizard = self.create(known)
-        wizard._search_person()
-        return wizard._get_action()
-
-    def _get_action(self):
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Export All About a Person"),
-            "res_model": self._name,
-            "res_id": self.id,
-            "view_mode": "form",
-            "views": [(False, "form")],
-            "target": "new",
-        }
-
-    def action_search(self):
-        """Find the person anew by what was entered.
-
-        :return: the dialog
-        :raise UserError: when nothing was entered
-        """
-        self.ensure_one()
-        if not (self.name or self.email or self.phone):
-            raise UserError(
-                self.env._("Enter a name, an e-mail address or a phone number.")
-            )
-        self._search_person()
-        return self._get_action()
 
     def _search_person(self):
         self.env["crm.archive.subject"]._check_may_export()
