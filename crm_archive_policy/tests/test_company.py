@@ -129,7 +129,9 @@ class TestCompany(ArchiveCase):
             }
         )
         hold.action_start()
-        self.env["crm.archive.restore.stat"]._create_counts({(policy.id, True): 1}, "")
+        self.env["crm.archive.restore.stat"]._create_counts(
+            {(policy.id, False, True, "crm.lead", *[False] * 5): 1}
+        )
         self.contacts[1].user_id = self.insider
         notice = self.env["crm.archive.notice"].search([("policy_id", "=", policy.id)])
         self.assertTrue(notice)

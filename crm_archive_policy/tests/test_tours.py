@@ -94,6 +94,7 @@ class TestTours(ArchiveCase, HttpCase):
         self.assertUntouched(self.contact)
 
     def test_shorten_retention_with_a_reason(self):
+        self.act_alone()
         self.contact._move({"retention_date": "2051-12-31"})
         self.start_tour(
             f"/odoo/contacts/{self.contact.id}",
