@@ -180,8 +180,17 @@ def run_odoo(database, *arguments, log=None, timeout=1800):
     if log:
         Path(log).write_text(output)
     if done.returncode:
-        raise InstallError(output[-6000:])
+        raise InstallError(f"{find_failures(output)}\n{output[-6000:]}")
     return output
+
+
+def find_failures(log):
+    """Return the parts of Odoo's log that tell of tests that failed.
+
+    :param str log: whole output of Odoo's command
+    """
+    found = re.findall(r"^[^\n]* (?:FAIL|ERROR): .*?(?=^20\d\d-)", log, re.S | re.M)
+    return "\n".join(part[:3000] for part in found)
 
 
 def install(database, modules, demo=False):

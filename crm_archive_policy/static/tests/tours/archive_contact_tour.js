@@ -2,6 +2,8 @@ import { registry } from "@web/core/registry";
 
 /** A seller archives a contact with a reason and brings it back. */
 registry.category("web_tour.tours").add("crm_archive_contact", {
+    // A machine that does other things as well is no failure.
+    timeout: 30000,
     steps: () => [
         {
             trigger: ".o_form_view .o_field_widget[name=name]",

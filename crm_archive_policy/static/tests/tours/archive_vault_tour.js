@@ -4,6 +4,8 @@ const tours = registry.category("web_tour.tours");
 
 /** A seller searches for somebody who is in the vault, finds him and reads. */
 tours.add("crm_archive_vault_read", {
+    // A machine that does other things as well is no failure.
+    timeout: 30000,
     steps: () => [
         {
             trigger: ".o_searchview_input",
@@ -41,6 +43,8 @@ tours.add("crm_archive_vault_read", {
 
 /** An officer brings a lead back though its stage is gone, and is told so before. */
 tours.add("crm_archive_vault_restore", {
+    // A machine that does other things as well is no failure.
+    timeout: 30000,
     steps: () => [
         {
             trigger: "button[name=action_restore]",
@@ -74,6 +78,8 @@ tours.add("crm_archive_vault_restore", {
 
 /** A manager lets a policy move what it archives to the vault. */
 tours.add("crm_archive_vault_policy", {
+    // A machine that does other things as well is no failure.
+    timeout: 30000,
     steps: () => [
         {
             trigger: ".o_field_widget[name=vault_enabled] input",

@@ -94,10 +94,14 @@ const getSteps = (isThorough) => [
 ];
 
 registry.category("web_tour.tours").add("crm_archive_walk", {
+    // A machine that does other things as well is no failure.
+    timeout: 30000,
     steps: () => getSteps(true),
 });
 
 /** For people who see fewer menus of the same screens. */
 registry.category("web_tour.tours").add("crm_archive_walk_quick", {
+    // A machine that does other things as well is no failure.
+    timeout: 30000,
     steps: () => getSteps(false),
 });
