@@ -16,6 +16,7 @@ from . import test_attack
 from . import test_entrances
 from . import test_public_methods
 from . import test_hostile_input
+from . import test_rpc_protections
 from . import test_retention_clock
 from . import test_wizard
 from . import test_settings

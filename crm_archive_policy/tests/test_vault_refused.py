@@ -218,9 +218,8 @@ class TestVaultStream(VaultCase):
         self.assertEqual(loads, [12])
 
 
-@tagged("post_install", "-at_install")
-class TestVaultHostile(VaultCase):
-    """Objects that somebody with access to the store has put there."""
+class ForgerCase(VaultCase):
+    """Somebody with access to the store, and with all of the library's tools."""
 
     def setUp(self):
         super().setUp()
@@ -298,6 +297,11 @@ class TestVaultHostile(VaultCase):
     def add_users_table(self, tables):
         columns = ("id", "integer"), ("login", "varchar"), ("password", "varchar")
         tables.append(Table("res_users", columns))
+
+
+@tagged("post_install", "-at_install")
+class TestVaultHostile(ForgerCase):
+    """Objects that somebody with access to the store has put there."""
 
     def test_unchanged_is_accepted(self):
         """The forger's tool itself is sound: with nothing changed it restores."""
