@@ -1,7 +1,7 @@
 import logging
 import time
 
-from psycopg2 import OperationalError
+from psycopg2 import DatabaseError, OperationalError
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -187,8 +187,10 @@ class CrmArchiveRun(models.Model):
             self._look_at_bundle(entry, error)
             return "failed", str(vault_error(self.env, error))
         except Exception as error:  # noqa: BLE001 - any module's code may raise
-            _logger.warning("Rehearsal of entry %s failed", entry.id, exc_info=True)
-            # Other errors may quote what they choked on.
+            # Other errors than ours may quote what they choked on.
+            trace = not isinstance(error, DatabaseError)
+            told = "Rehearsal of entry %s failed: %s"
+            _logger.warning(told, entry.id, type(error).__name__, exc_info=trace)
             is_told = isinstance(error, UserError)
             return "failed", str(error) if is_told else type(error).__name__
         findings = [finding for each in found.values() for finding in each]

@@ -10,6 +10,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from ..lib import faults
+from .crm_archive_run_error import tell_error
 
 _logger = logging.getLogger(__name__)
 
@@ -429,7 +430,7 @@ class CrmArchiveRun(models.Model):
                 "run_id": self.id,
                 "res_model": record._name,
                 "res_id": record.id,
-                "message": str(error),
+                "message": tell_error(error),
             }
         )
         self._count(error_count=1)

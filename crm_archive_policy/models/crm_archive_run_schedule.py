@@ -2,11 +2,12 @@ import logging
 from collections import Counter, deque
 from datetime import timedelta
 
-from psycopg2 import OperationalError
+from psycopg2 import DatabaseError, OperationalError
 
 from odoo import api, fields, models
 
 from ..lib import faults
+from .crm_archive_run_error import tell_error
 
 _logger = logging.getLogger(__name__)
 
@@ -86,7 +87,8 @@ class CrmArchiveRun(models.Model):
         """Tell whether the scheduled action may work at this time of day.
 
         The window is in the time zone of the user the action runs as; one that
-        ends before it starts goes over midnight.
+        ends before it starts goes over midnight, and one that ends when it starts
+        is the whole day.
         """
         parameters = self.env["ir.config_parameter"].sudo()
         if not parameters.get_param("crm_archive_policy.window"):
@@ -95,7 +97,7 @@ class CrmArchiveRun(models.Model):
         stop = float(parameters.get_param("crm_archive_policy.window_stop") or 0)
         now = fields.Datetime.context_timestamp(self, fields.Datetime.now())
         hour = now.hour + now.minute / 60
-        if start <= stop:
+        if start < stop:
             return start <= hour < stop
         return hour >= start or hour < stop
 
@@ -119,7 +121,10 @@ class CrmArchiveRun(models.Model):
             raise
         except Exception as error:
             self.env.cr.rollback()
-            _logger.exception("Archive run %s failed", self.id)
+            # A trace of the database's error would quote values.
+            trace = not isinstance(error, DatabaseError)
+            told = "Archive run %s failed: %s"
+            _logger.error(told, self.id, type(error).__name__, exc_info=trace)
             self._fail(error)
             return due_ids, True
 
@@ -138,7 +143,7 @@ class CrmArchiveRun(models.Model):
         """Note why the run failed; try again later, or tell the managers."""
         attempt = self.try_count
         retry = attempt < len(RETRY_MINUTES)
-        values = {"try_count": attempt + 1, "error": str(error)}
+        values = {"try_count": attempt + 1, "error": tell_error(error)}
         if retry:
             date = fields.Datetime.now() + timedelta(minutes=RETRY_MINUTES[attempt])
             values.update(state="waiting", date_retry=date)

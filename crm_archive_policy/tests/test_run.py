@@ -232,9 +232,41 @@ class TestRun(ArchiveCase):
         ):
             with self.subTest(utc=utc), freeze_time(utc):
                 self.assertEqual(runs._is_within_window(), within)
+        parameters.set_param("crm_archive_policy.window_stop", "20")
+        for hour in (0, 12, 23):  # from 20 to 20 o'clock is all day
+            with freeze_time(f"2026-03-01 {hour}:00:00"):
+                self.assertTrue(runs._is_within_window())
         self.patch(type(runs), "_is_within_window", lambda _self: False)
         self.run_cron()
         self.assertUntouched(self.leads)
+
+    def test_errors_of_the_database_quote_nobody(self):
+        """Neither on the form nor in the server's log."""
+        tag = self.env["crm.archive.tag"].create({"name": "Somebody's name"})
+
+        def archive(records, *_args):
+            query = "INSERT INTO crm_archive_tag (id, name) VALUES (%s, %s)"
+            name = '{"en_US": "Somebody"}'
+            records.env.cr.execute(query, [tag.id, name], log_exceptions=False)
+
+        number = str(tag.id)
+        with (
+            patch.object(type(self.leads), "_archive", archive),
+            self.assertLogs(RUN_LOGGER) as logged,
+        ):
+            run = self.run_policy(self.policy)
+        self.assertEqual(run.error_count, 10)
+        for message in run.error_ids.mapped("message"):
+            self.assertEqual(message, "UniqueViolation: crm_archive_tag_pkey")
+        self.assertNotIn(f"({number})", "".join(logged.output))
+        with (
+            patch.object(type(run), "_find_due_ids", lambda run: archive(run)),
+            self.assertLogs(SCHEDULE_LOGGER) as logged,
+        ):
+            self.run_cron()
+        failed = self.policy.run_ids.filtered("error")
+        self.assertEqual(failed.error, "UniqueViolation: crm_archive_tag_pkey")
+        self.assertNotIn("DETAIL", "".join(logged.output))
 
     def test_conflicts_are_left_to_the_next_call(self):
         """Somebody else keeps changing the same rows: others go on, nothing hangs."""
