@@ -124,7 +124,7 @@ class CrmArchiveRun(models.Model):
             # A trace of the database's error would quote values.
             trace = not isinstance(error, DatabaseError)
             told = "Archive run %s failed: %s"
-            _logger.error(told, self.id, type(error).__name__, exc_info=trace)
+            _logger.exception(told, self.id, type(error).__name__, exc_info=trace)
             self._fail(error)
             return due_ids, True
 

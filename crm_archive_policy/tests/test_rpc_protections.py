@@ -5,9 +5,9 @@ import json
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
+from ..lib.bundle import Table
 from .attack_common import Attacker
 from .test_audit_chain import ChainCase
-from ..lib.bundle import Table
 from .test_vault_refused import ForgerCase
 from .vault_purge_common import PurgeCase
 
@@ -151,9 +151,7 @@ class TestHoldsOverRpc(RpcCase, PurgeCase):
         dialog = "crm.archive.purge.ask"
         values = {"reason": "Its time is over", "act": "delete"}
         wizard = self.call(self.manager, dialog, "create", [values], context=context)
-        self.call(
-            self.manager, dialog, "action_ask", wizard["result"], context=context
-        )
+        self.call(self.manager, dialog, "action_ask", wizard["result"], context=context)
         self.env.invalidate_all()
         return self.env["crm.archive.purge"].search([], limit=1)
 
@@ -210,7 +208,10 @@ class TestHostileObjectOverRpc(RpcCase, ForgerCase):
 
         def change(tables):
             [place] = [i for i, each in enumerate(tables) if each.name == "crm_lead"]
-            columns = (*tables[place].columns, ('id"; DROP TABLE res_users; --', "int4"))
+            columns = (
+                *tables[place].columns,
+                ('id"; DROP TABLE res_users; --', "int4"),
+            )
             tables[place] = Table("crm_lead", columns)
 
         def add(rows, _columns):
