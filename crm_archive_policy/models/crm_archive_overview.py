@@ -341,8 +341,8 @@ class CrmArchiveOverview(models.AbstractModel):
             return False
         domain = Domain(IN_STORE) & self._get_company_domain()
         # A bundle of no company may hold records of all: no part of it can be told.
-        companies = self.env["res.company"].sudo().search_count([])
-        if companies > len(self.env.user.company_ids):
+        others = Domain("id", "not in", self.env.user.company_ids.ids)
+        if self.env["res.company"].sudo().search(others, limit=1):
             domain &= Domain("company_id", "!=", False)
         # Figures for officers too, who are led to the runs instead of the bundles.
         bundles = self.env["crm.archive.bundle"].sudo()
