@@ -6,26 +6,16 @@ registry.category("web_tour.tours").add("crm_archive_card", {
     timeout: 30000,
     steps: () => [
         {
+            trigger: ".o_list_view .o_data_row:contains(Silent contact)",
+        },
+        {
             trigger: ".o_switch_view.o_kanban",
             run: "click",
         },
         {
-            trigger: ".o_searchview_input",
-            run: "edit Silent contact",
-        },
-        {
-            trigger: ".o_searchview_input",
-            run: "press Enter",
-        },
-        {
-            trigger:
-                ".o_kanban_view:not(:has(.o_kanban_record:not(.o_kanban_ghost):not(:contains(Silent contact))))",
-            content: "the only card left",
-        },
-        {
             trigger: ".o_kanban_record:contains(Silent contact)",
             content: "the menu shows when the mouse is over the card",
-            run: "hover && click .o_kanban_record .o_dropdown_kanban button",
+            run: "hover && click .o_kanban_record:contains(Silent contact) .o_dropdown_kanban button",
         },
         {
             trigger: ".dropdown-item:contains(Archive…)",
