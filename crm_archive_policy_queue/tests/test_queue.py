@@ -87,8 +87,9 @@ class TestQueue(ArchiveCase):
         [job] = self.plan().enqueued_jobs
         parameters = self.env["ir.config_parameter"]
         parameters.set_param("crm_archive_policy.window", "True")
-        parameters.set_param("crm_archive_policy.window_start", "0")
-        parameters.set_param("crm_archive_policy.window_stop", "0")
+        # An hour that no day has.
+        parameters.set_param("crm_archive_policy.window_start", "24")
+        parameters.set_param("crm_archive_policy.window_stop", "25")
         self.work(job).assert_jobs_count(0)
         self.assertUntouched(self.leads)
         self.plan().assert_jobs_count(0)
