@@ -32,6 +32,10 @@ class CrmArchiveCandidate(models.Model):
     _inherit = "crm.archive.candidate"
 
     def action_keep(self):
+        """Keep the records, and offer to undo it.
+
+        :return: notification that says how many were kept
+        """
         super().action_keep()
         return self._get_kept_action()
 

@@ -1,11 +1,26 @@
 """What there is about one person, as a zip that people and machines read."""
 
+import io
 import json
+import shutil
 import zipfile
 
 from ..lib.extract import safe_name
 
 FORMAT = 1
+
+#: Bytes of a file held in memory at once.
+BLOCK = 1 << 18
+
+
+def _open_attachment(attachment):
+    """Return the content of an attachment, open; a large file is not read at once.
+
+    :param attachment: ``ir.attachment`` that the user may read
+    """
+    if attachment.store_fname:
+        return open(attachment._full_path(attachment.store_fname), "rb")  # noqa: SIM115 - the caller closes it
+    return io.BytesIO(attachment.raw or b"")
 
 
 class SubjectFile:
@@ -26,6 +41,10 @@ class SubjectFile:
             self._zip.fp = None  # a broken zip is not completed
         self._zip.close()
 
+    def _start(self, path):
+        """Begin a file whose size is not known, and may be over 2 GiB."""
+        return self._zip.open(path, "w", force_zip64=True)
+
     def add_attachment(self, attachment):
         """Add the bytes of an attachment.
 
@@ -38,7 +57,8 @@ class SubjectFile:
         if attachment.type == "url":
             return {**values, "url": attachment.url}
         path = f"attachments/{model}/{attachment.res_id}/{number}"
-        self._zip.writestr(path, attachment.raw or b"")
+        with _open_attachment(attachment) as data, self._start(path) as out:
+            shutil.copyfileobj(data, out, BLOCK)
         return {**values, "size": attachment.file_size, "file": path}
 
     def add_zip(self, folder, file):
@@ -50,9 +70,8 @@ class SubjectFile:
         with zipfile.ZipFile(file) as source:
             for info in source.infolist():
                 target = f"{folder}/{info.filename}"
-                with source.open(info) as data, self._zip.open(target, "w") as out:
-                    while block := data.read(1 << 18):
-                        out.write(block)
+                with source.open(info) as data, self._start(target) as out:
+                    shutil.copyfileobj(data, out, BLOCK)
 
     def close(self, about, cover):
         """Complete the zip.

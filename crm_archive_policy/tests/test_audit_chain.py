@@ -36,6 +36,16 @@ class ChainCase(ArchiveCase):
         self.env.cr.execute("ALTER TABLE crm_archive_log ENABLE TRIGGER USER")
         self.env.invalidate_all()
 
+    def swap(self, first, second):
+        """Let a line and the one after it change places."""
+        number = first.sequence
+        for line, sequence in ((first, 0), (second, number), (first, number + 1)):
+            self.tamper(
+                "UPDATE crm_archive_log SET sequence = %s WHERE id = %s",
+                sequence,
+                line.id,
+            )
+
     def recompute_from(self, sequence):
         """Make the chain fit again, as somebody would who knows how it works."""
         self.env.cr.execute("ALTER TABLE crm_archive_log DISABLE TRIGGER USER")
@@ -281,12 +291,7 @@ class TestAnchors(ChainCase):
         self.anchors._anchor()
         first, second = self.lines[:2]
         number = first.sequence
-        for line, sequence in ((first, 0), (second, number), (first, number + 1)):
-            self.tamper(
-                "UPDATE crm_archive_log SET sequence = %s WHERE id = %s",
-                sequence,
-                line.id,
-            )
+        self.swap(first, second)
         self.assertBad(second, checked=number - 1)
         self.recompute_from(number)
         self.assertBad(self.lines[2])
